@@ -1,0 +1,1 @@
+"""Crystals: materials, structures with defects, and the lattice found in an image."""

@@ -1,0 +1,1 @@
+"""What instruments and dirt do to an ideal image."""

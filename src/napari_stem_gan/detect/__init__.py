@@ -1,0 +1,1 @@
+"""The finder: vacancies and other point defects as points and tables."""

@@ -1,0 +1,23 @@
+"""Settings of detection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectConfig:
+    """How defects are found and reported."""
+
+    threshold: float = 0.5
+    """Points with a lower confidence are left out of the table (0 to 1)."""
+    average_flips: bool = True
+    """Average the network over flips and quarter turns: slower, steadier."""
+    tile_px: int = 512
+    """Side of the tiles in pixels; smaller needs less memory."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}; try 0.5")
+        if not 64 <= self.tile_px <= 8192:
+            raise ValueError(f"tile_px must lie between 64 and 8192, got {self.tile_px}; try 512")

@@ -1,0 +1,126 @@
+"""STEMImage and LabelledImage: what rooms hand over."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_SIDE_PX = 32
+A_PER_NM = 10.0
+
+FloatImage = NDArray[np.float32]
+
+
+class ImageError(ValueError):
+    """An image that cannot be worked on; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class STEMImage:
+    """One calibrated grey image.
+
+    Parameters
+    ----------
+    data
+        Intensity, shape ``(Y, X)``, stored as finite float32.
+    pixel_size_A
+        Pixel size in ångström, or None where nobody knows it yet.
+    name
+        Stem of the file or name of the layer; the ``image`` column of tables.
+    frame
+        Index in a stack (0 for a single image).
+    source
+        Path or layer the image came from.
+    metadata
+        What the reader found (instrument, beam energy, ...); never needed.
+
+    Raises
+    ------
+    ImageError
+        If the data are not two-dimensional, too small, constant or not finite, or
+        the pixel size is not positive.
+    """
+
+    data: FloatImage
+    pixel_size_A: float | None = None
+    name: str = "image"
+    frame: int = 0
+    source: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        data = np.ascontiguousarray(self.data, dtype=np.float32)
+        object.__setattr__(self, "data", data)
+        check_pixels(data, self.name)
+        size = self.pixel_size_A
+        if size is not None and not (np.isfinite(size) and size > 0):
+            raise ImageError(
+                f"pixel size must be positive, got {size}; set it in the Match panel or in the file's metadata"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.data.shape[0], self.data.shape[1]
+
+    @property
+    def pixel_size_nm(self) -> float | None:
+        """Pixel size in nanometres, or None."""
+        return None if self.pixel_size_A is None else self.pixel_size_A / A_PER_NM
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the pixels, so that a table can name the image it came from."""
+        return hashlib.sha256(self.data.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImage:
+    """A simulated or translated image with its true defects.
+
+    Parameters
+    ----------
+    image
+        The image.
+    positions_px
+        True defect positions, shape ``(N, 2)`` as (y, x), pixel centres at integers.
+    defects
+        Defect name of each position, e.g. ``V_Se`` (see `crystal.defects`).
+    sublattices
+        Sublattice of each position, e.g. ``Se``.
+    columns_px
+        All occupied columns, shape ``(M, 2)``; used by audits.
+    parameters
+        Every drawn value, so that the image can be made again.
+    """
+
+    image: STEMImage
+    positions_px: NDArray[np.float64]
+    defects: tuple[str, ...]
+    sublattices: tuple[str, ...]
+    columns_px: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_pixels(data: NDArray[Any], name: str = "image") -> None:
+    """Raise ImageError, in one sentence, unless `data` is a usable ``(Y, X)`` image."""
+    if data.ndim != 2:
+        raise ImageError(
+            f"'{name}' must be a single grey image (Y, X), got {data.ndim} dimensions {data.shape}; "
+            "split stacks into frames and convert colour to grey first"
+        )
+    if min(data.shape) < MIN_SIDE_PX:
+        raise ImageError(
+            f"'{name}' must be at least {MIN_SIDE_PX} pixels on each side, got "
+            f"{data.shape[0]}×{data.shape[1]}; load a larger image"
+        )
+    if not np.isfinite(data).all():
+        bad = int((~np.isfinite(data)).sum())
+        raise ImageError(f"'{name}' must contain finite pixels only, got {bad} NaN or infinite; replace or crop them")
+    if float(data.min()) == float(data.max()):
+        raise ImageError(f"'{name}' must have contrast, got the constant {float(data.flat[0]):g}; load another image")

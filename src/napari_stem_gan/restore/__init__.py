@@ -1,0 +1,1 @@
+"""CGRDN restoration of single-shot images."""

@@ -1,0 +1,1 @@
+"""Incoherent annular dark-field simulation and labelled training pairs."""

@@ -1,0 +1,80 @@
+"""Settings of the simulation: optics, and the session that is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpticsConfig:
+    """The probe and the annular detector. Defocus is −C10: positive defocus is underfocus."""
+
+    energy_keV: float = 80.0
+    """Beam energy in keV."""
+    convergence_semi_angle_mrad: float = 25.0
+    """Convergence semi-angle of the probe in mrad."""
+    adf_inner_mrad: float = 63.0
+    """Inner collection angle of the annular detector in mrad."""
+    adf_outer_mrad: float = 200.0
+    """Outer collection angle of the annular detector in mrad."""
+    source_size_fwhm_A: float = 0.8
+    """Source size (full width at half maximum at the specimen) in Å."""
+    defocus_spread_fwhm_A: float = 0.0
+    """Chromatic defocus spread (full width at half maximum) in Å."""
+    thermal_rms_A: float = 0.06
+    """Thermal displacement of atoms (rms per axis) in Å."""
+    C10: float = 0.0
+    """Defocus term in Å (C10 = −defocus)."""
+    C12: float = 0.0
+    """Two-fold astigmatism in Å."""
+    phi12: float = 0.0
+    """Angle of C12 in rad."""
+    C21: float = 0.0
+    """Axial coma in Å."""
+    phi21: float = 0.0
+    """Angle of C21 in rad."""
+    C23: float = 0.0
+    """Three-fold astigmatism in Å."""
+    phi23: float = 0.0
+    """Angle of C23 in rad."""
+    C30: float = 0.0
+    """Spherical aberration in Å."""
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.energy_keV <= 1000:
+            raise ValueError(f"energy_keV must lie between 10 and 1000, got {self.energy_keV}; a STEM has 30 to 300")
+        if not 1 <= self.convergence_semi_angle_mrad <= 100:
+            raise ValueError(
+                f"convergence_semi_angle_mrad must lie between 1 and 100, got {self.convergence_semi_angle_mrad}; try 25"
+            )
+        if not 0 <= self.adf_inner_mrad < self.adf_outer_mrad <= 1000:
+            raise ValueError(
+                f"detector angles must be 0 ≤ inner < outer ≤ 1000 mrad, got {self.adf_inner_mrad} and "
+                f"{self.adf_outer_mrad}; try 63 and 200"
+            )
+        if min(self.source_size_fwhm_A, self.defocus_spread_fwhm_A, self.thermal_rms_A) < 0:
+            raise ValueError("source size, defocus spread and thermal width must not be negative; set them to 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateConfig:
+    """The simulated session."""
+
+    count: int = 4
+    """Number of labelled images."""
+    size_px: int = 512
+    """Side of each square image in pixels."""
+    defect_scale: float = 1.0
+    """Multiplies all defect concentrations (1 = about 3 % single vacancies)."""
+    degrade: bool = True
+    """Add contamination, scan distortions and counting noise fitted to today's image."""
+    seed: int = 0
+    """Seed of every random draw."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= 10000:
+            raise ValueError(f"count must lie between 1 and 10000, got {self.count}; try 8")
+        if not 32 <= self.size_px <= 8192:
+            raise ValueError(f"size_px must lie between 32 and 8192, got {self.size_px}; try 512")
+        if not 0 <= self.defect_scale <= 20:
+            raise ValueError(f"defect_scale must lie between 0 and 20, got {self.defect_scale}; try 1")

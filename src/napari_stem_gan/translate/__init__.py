@@ -1,0 +1,1 @@
+"""CycleGAN that makes simulations look like today's session."""
