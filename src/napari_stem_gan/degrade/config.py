@@ -1,0 +1,152 @@
+"""Settings of scan distortions and detectors, and random draws of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanConfig:
+    """How the scan displaces and smears an ideal image."""
+
+    jitter_x_px: float = 0.0
+    """Random shift of each row along the fast axis (standard deviation of one step) in pixels."""
+    jitter_y_px: float = 0.0
+    """Random shift of each row along the slow axis (standard deviation of one step) in pixels."""
+    jitter_correlation: float = 0.0
+    """How much of a row's shift is handed on to the next row (AR(1) coefficient, 0 to below 1)."""
+    drift_shear: float = 0.0
+    """Shift along x for each pixel along y that specimen drift causes (0.02 = 2 %)."""
+    drift_scale: float = 0.0
+    """Relative stretch along y that specimen drift causes (0.02 = 2 %)."""
+    smear_px: float = 0.0
+    """Length of the detector's decay along the fast axis in pixels, acting on the signal; its mean delay is removed."""
+    ringing: float = 0.0
+    """Share of the readout's damped oscillation in the smear (0 to below 1)."""
+
+    def __post_init__(self) -> None:
+        if min(self.jitter_x_px, self.jitter_y_px, self.smear_px) < 0:
+            raise ValueError("jitter and smear must not be negative; set them to 0 or more pixels")
+        if not 0 <= self.jitter_correlation < 1:
+            got = self.jitter_correlation
+            raise ValueError(f"jitter_correlation must be at least 0 and below 1, got {got}; try 0.5")
+        if not 0 <= self.ringing < 1:
+            raise ValueError(f"ringing must be at least 0 and below 1, got {self.ringing}; try 0")
+        if max(abs(self.drift_shear), abs(self.drift_scale)) >= 0.5:
+            raise ValueError("drift_shear and drift_scale must lie between -0.5 and 0.5; try 0.02")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """How the detector turns the fraction of scattered electrons into numbers."""
+
+    dose_e_per_A2: float = 1e5
+    """Incident dose in electrons per Å²."""
+    pmt_spread: float = 0.0
+    """Relative spread of the photomultiplier's pulse for one electron."""
+    read_noise_e: float = 0.0
+    """Readout noise (standard deviation) in electrons."""
+    tail_px: float = 0.0
+    """Length of the decay along the fast axis in pixels, acting on the counts (correlates noise along rows)."""
+    row_noise: float = 0.0
+    """Relative gain variation from row to row (standard deviation)."""
+    row_line_fraction: float = 0.0
+    """Fraction of rows that hold a dead stretch, replaced by its mean times 0.5 to 1.5."""
+    bad_pixel_fraction: float = 0.0
+    """Fraction of pixels that are black or far too bright."""
+    gain: float = 1.0
+    """Output units for one electron."""
+    offset: float = 0.0
+    """Output for no electron (dark level)."""
+    saturation_e: float = math.inf
+    """Electrons in a pixel above which the output is clipped."""
+    quantisation: float = 0.0
+    """Step of the analogue-to-digital converter in output units; 0 keeps fractions."""
+
+    def __post_init__(self) -> None:
+        if not (self.dose_e_per_A2 > 0 and math.isfinite(self.dose_e_per_A2)):
+            raise ValueError(f"dose_e_per_A2 must be positive, got {self.dose_e_per_A2}; try 1e5")
+        if min(self.pmt_spread, self.read_noise_e, self.tail_px, self.row_noise, self.quantisation) < 0:
+            raise ValueError("noise, tail and quantisation must not be negative; set them to 0 or more")
+        if not (0 <= self.row_line_fraction <= 1 and 0 <= self.bad_pixel_fraction <= 1):
+            raise ValueError("row_line_fraction and bad_pixel_fraction must lie between 0 and 1; try 0")
+        if not (self.gain > 0 and self.saturation_e > 0):
+            raise ValueError("gain and saturation_e must be positive; try 1 and inf")
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is uniform between those of `low` and `high`."""
+    return float(math.exp(rng.uniform(math.log(low), math.log(high))))
+
+
+def draw_scan(
+    rng: np.random.Generator,
+    pixel_size_A: float,
+    *,
+    strength: float = 1.0,
+    drift: float = 0.02,
+) -> ScanConfig:
+    """Draw scan distortions in the ranges of Lobato et al. (2023).
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    pixel_size_A
+        Pixel size in Å; jitter has a size in Å.
+    strength
+        Scales the largest jitter (1 = 0.8 Å).
+    drift
+        Largest absolute shear and stretch.
+
+    References
+    ----------
+    .. [1] I. Lobato et al., "Deep convolutional neural networks to restore single-shot
+       electron microscopy images", eqs 41-50 (2023).
+    """
+    kind = rng.choice(["none", "x", "y", "xy", "xy"], p=[0.1, 0.225, 0.225, 0.225, 0.225])
+    sigma_A = [log_uniform(rng, 0.0025, max(0.8 * strength, 0.003)) for _ in range(2)]
+    return ScanConfig(
+        jitter_x_px=sigma_A[0] / pixel_size_A if "x" in kind else 0.0,
+        jitter_y_px=sigma_A[1] / pixel_size_A if "y" in kind else 0.0,
+        jitter_correlation=rng.uniform(0.0, 0.7),
+        drift_shear=rng.uniform(-drift, drift),
+        drift_scale=rng.uniform(-drift, drift),
+        smear_px=rng.uniform(0.1, 2.0) if rng.random() < 0.4 else 0.0,
+        ringing=rng.uniform(0.0, 0.3) if rng.random() < 0.3 else 0.0,
+    )
+
+
+def draw_detector(
+    rng: np.random.Generator,
+    *,
+    dose_e_per_A2: tuple[float, float] = (2e2, 2e5),
+    artefacts: bool = True,
+) -> DetectorConfig:
+    """Draw a detector; dose is log-uniform, artefacts (row lines, bad pixels) are rare.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    dose_e_per_A2
+        Lowest and highest dose.
+    artefacts
+        Whether dead stretches of rows and bad pixels may occur.
+    """
+
+    def sometimes(probability: float, high: float) -> float:
+        return float(rng.uniform(0.0, high)) if rng.random() < probability else 0.0
+
+    return DetectorConfig(
+        dose_e_per_A2=log_uniform(rng, *dose_e_per_A2),
+        pmt_spread=sometimes(0.7, 0.5),
+        read_noise_e=sometimes(0.5, 1.0),
+        tail_px=sometimes(0.3, 1.5),
+        row_noise=sometimes(0.3, 0.03),
+        row_line_fraction=sometimes(0.05, 0.03) if artefacts else 0.0,
+        bad_pixel_fraction=sometimes(0.05, 0.002) if artefacts else 0.0,
+    )
