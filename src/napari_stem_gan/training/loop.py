@@ -1,205 +1,19 @@
-"""One training loop for every network: progress, checkpoints, time budget, stop, out-of-memory recovery."""
+"""The training loop: progress, checkpoints, time budget, stop."""
 
 from __future__ import annotations
 
-import gc
-import random
-import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_stem_gan.io import OutputError, atomic_write
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-class Stopped(Exception):
-    """A step ended early because its stop event was set."""
-
-
-class TrainingError(Exception):
-    """Training cannot go on; the message says what to do."""
-
-
-def best_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; ``auto`` takes CUDA, then MPS, then the CPU.
-
-    Raises
-    ------
-    ValueError
-        If there is no such device here.
-    """
-    kind = str(name).split(":", 1)[0].lower()
-    if kind not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}, got '{name}'; use auto")
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if kind == "auto":
-        return torch.device(next(device for device in ("cuda", "mps", "cpu") if has[device]))
-    if not has[kind]:
-        raise ValueError(f"device '{name}' is not available with this machine and torch; use auto or cpu")
-    try:
-        device = torch.device(str(name).lower())
-    except RuntimeError:
-        raise ValueError(f"device must look like cpu or cuda:0, got '{name}'; use auto") from None
-    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device '{name}' does not exist, this machine has {torch.cuda.device_count()}; use cuda:0")
-    return device
-
-
-def device_note(device: torch.device | str) -> str:
-    """Say in words where the work runs, and whether a graphics card is left unused."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return f"CUDA: {torch.cuda.get_device_name(device)}"
-    if device.type == "mps":
-        return "MPS: Apple graphics"
-    precision = "bf16" if _cpu_has_bf16() else "fp32"
-    threads = torch.get_num_threads()
-    note = f"CPU ({threads} thread{'s' if threads > 1 else ''}, {precision})"
-    if not torch.cuda.is_available() and shutil.which("nvidia-smi"):
-        note += " — this torch has no CUDA although an NVIDIA card is present; install a CUDA build of torch"
-    return note
-
-
-@cache
-def _cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        flags = ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def autocast(device: torch.device | str) -> AbstractContextManager[Any]:
-    """Return a bfloat16 context where that is faster (CUDA, CPUs with bf16), else a context that does nothing."""
-    kind = torch.device(device).type
-    pays = (kind == "cuda" and torch.cuda.is_bf16_supported()) or (kind == "cpu" and _cpu_has_bf16())
-    return torch.autocast(kind, dtype=torch.bfloat16) if pays else nullcontext()
-
-
-def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch; return a CPU generator with the same seed."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 (for libraries that still draw from it)
-    torch.manual_seed(seed)
-    return torch.Generator().manual_seed(seed)
-
-
-def free_memory(device: torch.device | str) -> None:
-    """Give cached memory back to the device."""
-    gc.collect()
-    kind = torch.device(device).type
-    if kind == "cuda":
-        torch.cuda.empty_cache()
-    elif kind == "mps":
-        torch.mps.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that the device has no memory left (CUDA, MPS or CPU)."""
-    text = str(error).lower()
-    told = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (isinstance(error, RuntimeError) and told)
-
-
-def halve_batch(batch: Any) -> Any:
-    """Return the first half (at least one item) of tensors, or of tuples, lists and dicts of tensors, along axis 0."""
-    if isinstance(batch, Tensor | np.ndarray) and batch.ndim:
-        return batch[: max(1, len(batch) // 2)]
-    if isinstance(batch, dict):
-        return {key: halve_batch(value) for key, value in batch.items()}
-    if isinstance(batch, tuple | list):
-        halves = [halve_batch(value) for value in batch]
-        return type(batch)(*halves) if hasattr(batch, "_fields") else type(batch)(halves)
-    return batch
-
-
-def _batch_size(batch: Any) -> int:
-    """Length along axis 0 of the first tensor in `batch`; 1 where there is none."""
-    if isinstance(batch, Tensor | np.ndarray) and batch.ndim:
-        return len(batch)
-    parts = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple | list) else ()
-    return max((_batch_size(part) for part in parts), default=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """When training ends, reports and saves."""
-
-    steps: int | None
-    """Optimiser steps in all, earlier runs of the same checkpoint included; empty: until the time is used up."""
-    minutes: float | None = None
-    """Time budget of this run in minutes; empty: none."""
-    report_every: int = 10
-    """Steps between two readings of the losses."""
-    preview_every: int = 0
-    """Steps between two preview images; 0: no previews."""
-    checkpoint: Path | None = None
-    """File that training resumes from and saves to; empty: nothing is saved."""
-    checkpoint_every: int = 200
-    """Steps between two checkpoints."""
-    epoch_steps: int = 100
-    """Steps between two calls of the model's `end_epoch`, where it is scored."""
-
-    def __post_init__(self) -> None:
-        if self.steps is None and self.minutes is None:
-            raise ValueError("steps or minutes must be given, got neither; set one of them")
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}; raise it")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"minutes must be positive, got {self.minutes}; try 5")
-        if min(self.report_every, self.checkpoint_every, self.epoch_steps) < 1 or self.preview_every < 0:
-            raise ValueError("report_every, checkpoint_every and epoch_steps must be at least 1; raise them")
-
-
-@dataclass(frozen=True)
-class TrainStep:
-    """What training has to say after some steps; losses are means since the last report."""
-
-    step: int
-    total: int | None
-    fraction: float
-    losses: dict[str, float]
-    steps_per_s: float
-    eta_s: float | None
-    preview: NDArray[Any] | None
-    note: str = ""
-
-
-class Trainable(Protocol):
-    """What `train` needs from a model."""
-
-    def train_step(self, batch: Any) -> dict[str, Tensor]:
-        """Update the weights once; return losses as tensors that stay on the device."""
-        ...
-
-    def end_epoch(self, epoch: int) -> dict[str, float]:
-        """Do what an epoch's end needs; may return a ``score`` (higher is better) by which the best state is kept."""
-        ...
-
-    def preview(self) -> NDArray[Any] | None:
-        """Return an image of the model at work, or None."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on exactly: networks, optimisers, averages, random state."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        ...
+from napari_stem_gan.training.device import batch_size, free_memory, halve_batch, is_out_of_memory
+from napari_stem_gan.training.protocol import Trainable, TrainingConfig, TrainingError, TrainStep
 
 
 def train(
@@ -302,12 +116,12 @@ class _Run:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                size = _batch_size(batch)
+                size = batch_size(batch)
             if size < 2:
                 raise TrainingError("the device has too little memory for one patch; use smaller patches or the CPU")
             batch = halve_batch(batch)
             self.halvings += 1
-            self.notes.append(f"out of memory: the batch is now {_batch_size(batch)} instead of {size}")
+            self.notes.append(f"out of memory: the batch is now {batch_size(batch)} instead of {size}")
             for kind in ("cuda", "mps"):
                 if getattr(torch, kind).is_available():
                     free_memory(kind)

@@ -1,0 +1,28 @@
+"""Files: microscope images in, TIFF and JSON out; pixel sizes in nm at this edge, in Å inside."""
+
+from napari_stem_gan.io.read import read_images, readable_suffixes
+from napari_stem_gan.io.signal import unit_in_A
+from napari_stem_gan.io.write import (
+    OutputError,
+    atomic_write,
+    config_to_dict,
+    prepare_folder,
+    read_json,
+    to_jsonable,
+    write_image,
+    write_json,
+)
+
+__all__ = [
+    "OutputError",
+    "atomic_write",
+    "config_to_dict",
+    "prepare_folder",
+    "read_images",
+    "read_json",
+    "readable_suffixes",
+    "to_jsonable",
+    "unit_in_A",
+    "write_image",
+    "write_json",
+]

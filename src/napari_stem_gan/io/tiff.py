@@ -1,0 +1,99 @@
+"""TIFF files, and where the programs of the field leave the pixel size in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from napari_stem_gan.io.signal import A_PER_UNIT, NO_UNITS, Signal, Size
+
+LARGEST_RESOLUTION_TAG_A = 1e5  # 10 µm: larger values are print settings (dots per inch)
+
+
+def read_tiff(path: Path) -> Iterator[Signal]:
+    """Read the first series of a TIFF file with its pixel size."""
+    with tifffile.TiffFile(path) as file:
+        scale, unit = _tiff_scale(file)
+        data = file.series[0].asarray()
+        yield Signal(data, scale, unit)
+
+
+def _tiff_scale(file: tifffile.TiffFile) -> tuple[Size | None, str]:
+    """Pixel size and unit from what the writing program left in the file."""
+    page: Any = file.pages[0]
+    for source in (_imagej_scale, _ome_scale, _json_scale, _instrument_scale, _resolution_scale):
+        found = source(file, page)
+        if found is not None and all(np.isfinite(size) and size > 0 for size in found[0]):
+            return found
+    return None, ""
+
+
+def _resolution(page: Any) -> Size | None:
+    """Pixel size along y and x in the tag's own unit."""
+    sizes = []
+    for tag in ("YResolution", "XResolution"):
+        value = page.tags.valueof(tag)
+        if not value or not value[0]:
+            return None
+        sizes.append(value[1] / value[0])
+    return sizes[0], sizes[1]
+
+
+def _imagej_scale(file: tifffile.TiffFile, page: Any) -> tuple[Size, str] | None:
+    metadata = file.imagej_metadata
+    size = _resolution(page)
+    unit = str((metadata or {}).get("unit", ""))
+    if size is None or unit.lower() in (*NO_UNITS, "inch"):
+        return None
+    return size, unit
+
+
+def _ome_scale(file: tifffile.TiffFile, page: Any) -> tuple[Size, str] | None:
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", file.ome_metadata or "")
+    values = dict(re.findall(r'(PhysicalSize[XY](?:Unit)?)="([^"]*)"', pixels.group() if pixels else ""))
+    if "PhysicalSizeX" not in values:
+        return None
+    x = float(values["PhysicalSizeX"])
+    y = float(values.get("PhysicalSizeY", x))
+    return (y, x), values.get("PhysicalSizeXUnit", "µm")  # the default of OME
+
+
+def _json_scale(file: tifffile.TiffFile, page: Any) -> tuple[Size, str] | None:
+    """Metadata that tifffile wrote as JSON."""
+    try:
+        values = json.loads(page.description)
+        x = float(values["PhysicalSizeX"])
+        y = float(values.get("PhysicalSizeY", x))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return (y, x), str(values.get("PhysicalSizeXUnit", values.get("unit", "")))
+
+
+def _instrument_scale(file: tifffile.TiffFile, page: Any) -> tuple[Size, str] | None:
+    """Thermo Fisher (FEI), Zeiss and Gatan tags."""
+    fei = file.fei_metadata or {}
+    scan = fei.get("Scan") or fei.get("EScan") or {}
+    if "PixelWidth" in scan:
+        return (float(scan.get("PixelHeight", scan["PixelWidth"])), float(scan["PixelWidth"])), "m"
+    zeiss = (file.sem_metadata or {}).get("ap_image_pixel_size") or (file.sem_metadata or {}).get("ap_pixel_size")
+    if zeiss is not None and len(zeiss) >= 3:
+        return (float(zeiss[1]), float(zeiss[1])), str(zeiss[2])
+    unit, x, y = (page.tags.valueof(code) for code in (65003, 65009, 65010))
+    if isinstance(unit, str) and isinstance(x, float) and isinstance(y, float):
+        return (y, x), unit.strip("\0 ")
+    return None
+
+
+def _resolution_scale(file: tifffile.TiffFile, page: Any) -> tuple[Size, str] | None:
+    size = _resolution(page)
+    unit = {2: ("cm", 2.54), 3: ("cm", 1.0)}.get(int(page.tags.valueof("ResolutionUnit") or 0))
+    if size is None or unit is None:
+        return None
+    y, x = (side * unit[1] for side in size)
+    return ((y, x), "cm") if x * A_PER_UNIT["cm"] < LARGEST_RESOLUTION_TAG_A else None
