@@ -1,0 +1,256 @@
+"""Fine-tune the CycleGAN on today's images within a time budget, and keep what is most like them."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
+from napari_stem_gan.training import TrainingConfig, TrainStep, train
+from napari_stem_gan.translate.audit import Audit, audit
+from napari_stem_gan.translate.cyclegan import CycleGAN
+from napari_stem_gan.translate.patches import Normaliser, PatchSampler
+from napari_stem_gan.translate.similarity import Similarity, Today
+from napari_stem_gan.translate.statistics import SessionStatistics, fit_statistics
+from napari_stem_gan.translate.translator import Translator
+
+CHECK_SIDE_PX = 512
+CHECK_IMAGES = 4
+CHECKS = (0.25, 0.5, 0.75)  # shares of the budget at which the generator is measured; once more at the end
+NOISE_STRENGTHS = (1.0, 0.5, 0.0)
+MIN_TRAINING_S = 3.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A translation that could be kept.
+
+    Parameters
+    ----------
+    name
+        What it is, for the report.
+    translator
+        It.
+    similarity
+        Its distances from today's images.
+    audit
+        What it did to the labels.
+    score
+        Mean distance relative to the unadapted simulation (1 = no better, smaller is better).
+    """
+
+    name: str
+    translator: Translator
+    similarity: Similarity
+    audit: Audit
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a report says about it."""
+        numbers = {"score": self.score, "similarity": self.similarity.to_dict(), "audit": self.audit.to_dict()}
+        return {"name": self.name, **numbers}
+
+
+def fine_tune(
+    cyclegan: CycleGAN,
+    simulated: Sequence[LabelledImage],
+    real: Sequence[STEMImage],
+    *,
+    minutes: float,
+    stop: threading.Event | None = None,
+    seed: int = 0,
+) -> Iterator[TrainStep]:
+    """Adapt `cyclegan` to today's images; afterwards it translates with the best candidate.
+
+    Candidates are the simulation as it is, today's statistics alone, and the averaged
+    generator with today's statistics at several moments. The one most like today's images
+    that passes the label audit is kept, so the result is never worse than the simulation.
+    ``cyclegan.report`` says which one, and why.
+
+    Parameters
+    ----------
+    cyclegan
+        Pretrained or new; changed in place.
+    simulated
+        Simulations matched to today's images, with labels, at the same pixel size.
+    real
+        Today's images.
+    minutes
+        Time budget, everything included.
+    stop
+        Set it to end within one step; what was best so far is kept.
+    seed
+        Seed of the patches.
+
+    Yields
+    ------
+        Progress; the note tells of paused discriminators and of checks.
+    """
+    started = time.perf_counter()
+    session = _Session(cyclegan, simulated, real)
+    try:
+        session.check_closed_forms()
+        yield session.progress(0, started, minutes)
+        yield from _train(session, started, minutes, stop, seed)
+    finally:
+        session.keep_best()
+    yield replace(session.progress(cyclegan.steps, started, minutes), fraction=1.0, eta_s=0.0)
+
+
+def _train(
+    session: _Session, started: float, minutes: float, stop: threading.Event | None, seed: int
+) -> Iterator[TrainStep]:
+    """Train until the time is up, with a check now and then."""
+    remaining_s = 60 * minutes - (time.perf_counter() - started) - 2 * session.check_s
+    if remaining_s < MIN_TRAINING_S or (stop is not None and stop.is_set()):
+        return
+    model, due, step = session.cyclegan, list(CHECKS), 0
+    config = TrainingConfig(steps=None, minutes=remaining_s / 60, report_every=5, epoch_steps=1_000_000)
+    for report in train(model, session.sampler(seed), config=config, stop=stop):
+        step, note = report.step, model.balance_note()
+        model.set_learning_rate(min(1.0, 2.2 - 2 * report.fraction))
+        preview = None
+        if due and report.fraction >= due[0] and report.fraction < 1:
+            due = [share for share in due if share > report.fraction]
+            checked = session.check_network(f"network after {step} steps")
+            note, preview = "; ".join(filter(None, [note, session.verdict(checked)])), session.last_preview
+        yield replace(session.progress(step, started, minutes, report), note=note, preview=preview)
+    if not (stop is not None and stop.is_set()):
+        session.check_network(f"network after {step} steps")
+
+
+class _Session:
+    """Today's images, the simulations to check with, and the candidates."""
+
+    def __init__(self, cyclegan: CycleGAN, simulated: Sequence[LabelledImage], real: Sequence[STEMImage]) -> None:
+        self.cyclegan = cyclegan
+        self.sim_data = [item.image.data for item in simulated]
+        self.exp_data = [image.data for image in real]
+        ranges = Normaliser.fit(self.sim_data), Normaliser.fit(self.exp_data)
+        cyclegan.today = Translator(sim_range=ranges[0], exp_range=ranges[1], device=cyclegan.device)
+        self.target = Today(self.exp_data)
+        self.exp_normalised = [ranges[1].apply(image) for image in self.target.tiles]
+        chosen = np.linspace(0, len(simulated) - 1, min(CHECK_IMAGES, len(simulated))).astype(int)
+        self.checked = [crop_labelled(simulated[i], CHECK_SIDE_PX) for i in chosen]
+        self.unadapted = self.target.similarity([item.image.data for item in self.checked])
+        self.candidates: list[Candidate] = []
+        self.check_s = 0.0
+        self.last_preview: FloatImage | None = None
+
+    def sampler(self, seed: int) -> PatchSampler:
+        """Training patches of both domains."""
+        config, today = self.cyclegan.config, self.cyclegan.today
+        return PatchSampler(
+            [today.sim_range.apply(image) for image in self.sim_data],
+            [today.exp_range.apply(image) for image in self.exp_data],
+            patch_px=config.patch_px,
+            batch_size=config.batch_size,
+            rng=np.random.default_rng(seed),
+        )
+
+    def check_closed_forms(self) -> None:
+        """Add the candidates that need no training, and the network as it is."""
+        self._add("simulation as it is", None, SessionStatistics.identity(), match_range=True)
+        self._add_fitted("statistics alone", None)
+        self.check_network("network as loaded")
+
+    def check_network(self, name: str) -> Candidate:
+        """Measure the averaged generator with freshly fitted statistics."""
+        started = time.perf_counter()
+        network = copy.deepcopy(self.cyclegan.ema["sim_to_exp"]).eval()
+        candidate = self._add_fitted(name, network)
+        self.check_s = time.perf_counter() - started
+        return candidate
+
+    def _add_fitted(self, name: str, network: nn.Module | None) -> Candidate:
+        """Add a network (or none) with fitted statistics, with less noise where labels are lost."""
+        bare = replace(self.cyclegan.today, network=network)
+        outputs = [bare.network_output(item.image.data, seed=i) for i, item in enumerate(self.checked)]
+        for strength in NOISE_STRENGTHS:
+            fitted = fit_statistics(outputs, self.exp_normalised, noise_strength=strength)
+            candidate = self._add(f"{name}, noise {strength:g}", network, fitted)
+            if candidate.audit.passed or not np.any(fitted.noise):
+                break
+        return candidate
+
+    def _add(
+        self, name: str, network: nn.Module | None, statistics: SessionStatistics, *, match_range: bool = False
+    ) -> Candidate:
+        translator = replace(self.cyclegan.today, network=network, statistics=statistics)
+        images = [translator.translate(item.image.data, seed=100 + i) for i, item in enumerate(self.checked)]
+        similarity = self.unadapted if match_range else self.target.similarity(images)
+        candidate = Candidate(
+            name, translator, similarity, audit(self.checked, images), similarity.relative_to(self.unadapted)
+        )
+        self.candidates.append(candidate)
+        self.last_preview = images[0]
+        return candidate
+
+    @property
+    def best(self) -> Candidate:
+        """The most similar candidate that kept the labels; the simulation as it is, if there is no other."""
+        usable = [candidate for candidate in self.candidates[1:] if candidate.audit.passed]
+        return min([self.candidates[0], *usable], key=lambda candidate: candidate.score)
+
+    def verdict(self, candidate: Candidate) -> str:
+        """One sentence about a candidate."""
+        kept = "best so far" if candidate is self.best else "not kept"
+        return f"{candidate.name}: distance {candidate.score:.2f} of the simulation's, {candidate.audit.reason}; {kept}"
+
+    def keep_best(self) -> None:
+        """Put the best candidate into the CycleGAN and write the report."""
+        if not self.candidates:
+            return
+        model, best = self.cyclegan, self.best
+        if best.translator.network is not None:
+            model.ema["sim_to_exp"].load_state_dict(best.translator.network.state_dict())
+        model.use_network = best.translator.network is not None
+        model.today = best.translator
+        model.report = {
+            "kept": best.name,
+            "before": self.unadapted.to_dict(),
+            "after": best.similarity.to_dict(),
+            "audit": best.audit.to_dict(),
+            "steps": model.steps,
+            "balance": model.balance_note(),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
+
+    def progress(self, step: int, started: float, minutes: float, report: TrainStep | None = None) -> TrainStep:
+        """Progress over the whole budget."""
+        elapsed = time.perf_counter() - started
+        losses = dict(report.losses) if report else {}
+        losses["distance"] = self.best.score
+        speed = report.steps_per_s if report else 0.0
+        fraction, eta = min(1.0, elapsed / (60 * minutes)), max(0.0, 60 * minutes - elapsed)
+        preview = None if report else self.last_preview
+        return TrainStep(step, None, fraction, losses, speed, eta, preview, "" if report else self.verdict(self.best))
+
+
+def crop_labelled(labelled: LabelledImage, side_px: int) -> LabelledImage:
+    """Return the top left part of a labelled image, at most `side_px` on each side, with its labels."""
+    height, width = (min(side_px, size) for size in labelled.image.shape)
+    if (height, width) == labelled.image.shape:
+        return labelled
+    inside = _inside(labelled.positions_px, height, width)
+    return replace(
+        labelled,
+        image=replace(labelled.image, data=labelled.image.data[:height, :width]),
+        positions_px=labelled.positions_px[inside],
+        defects=tuple(name for name, keep in zip(labelled.defects, inside, strict=True) if keep),
+        sublattices=tuple(name for name, keep in zip(labelled.sublattices, inside, strict=True) if keep),
+        columns_px=labelled.columns_px[_inside(labelled.columns_px, height, width)],
+    )
+
+
+def _inside(points: np.ndarray[Any, np.dtype[np.float64]], height: int, width: int) -> np.ndarray[Any, np.dtype[Any]]:
+    rows = np.asarray(points, dtype=float).reshape(-1, 2)
+    return np.all((rows >= 0) & (rows <= (height - 1, width - 1)), axis=1)
