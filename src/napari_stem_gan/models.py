@@ -143,9 +143,10 @@ def load_model(name_or_path: str | Path, *, kind: str) -> tuple[dict[str, Tensor
 
     try:
         tensors = load_file(path)
+        is_whole = _tensors_hash(tensors) == header["tensors_sha256"]
     except Exception as error:
         raise _damaged(path) from error
-    if _tensors_hash(tensors) != header["tensors_sha256"]:
+    if not is_whole:
         raise _damaged(path)
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     return state, ModelFile(path.stem, kind, path, header["card"], _file_hash(path))

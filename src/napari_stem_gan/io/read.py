@@ -61,8 +61,17 @@ def read_images(path: str | Path, *, pixel_size_nm: float | None = None) -> list
         ) from error
     if not signals:
         raise ImageError(f"'{path.name}' holds no image (Y, X); choose a file with an image")
-    several = len(signals) > 1
-    return [image for signal in signals for image in signal.images(path, pixel_size_nm, several)]
+    names = _names(path.stem, [signal.title for signal in signals])
+    pairs = zip(signals, names, strict=True)
+    return [image for signal, name in pairs for image in signal.images(path, name, pixel_size_nm)]
+
+
+def _names(stem: str, titles: list[str]) -> list[str]:
+    """The file's stem; with several signals followed by their titles, or their numbers where titles are not unique."""
+    if len(titles) == 1:
+        return [stem]
+    unique = all(titles) and len(set(titles)) == len(titles)
+    return [f"{stem} {title if unique else number}" for number, title in enumerate(titles)]
 
 
 def _check_file(path: Path) -> None:
@@ -122,4 +131,5 @@ def _read_picture(path: Path) -> Iterator[Signal]:
     from PIL import Image
 
     with Image.open(path) as picture:
-        yield Signal(np.asarray(picture.convert("RGB") if picture.mode == "P" else picture))
+        plain = {"P": "RGB", "LA": "L", "PA": "RGB", "1": "L", "CMYK": "RGB", "YCbCr": "RGB"}.get(picture.mode)
+        yield Signal(np.asarray(picture.convert(plain) if plain else picture))

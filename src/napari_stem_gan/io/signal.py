@@ -46,40 +46,31 @@ class Signal:
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    def images(self, path: Path, pixel_size_nm: float | None, several: bool) -> list[STEMImage]:
+    def images(self, path: Path, name: str, pixel_size_nm: float | None = None) -> list[STEMImage]:
         """Split into frames and calibrate."""
-        size_A = self._pixel_size_A(path) if pixel_size_nm is None else pixel_size_nm * A_PER_NM
-        name = f"{path.stem} {self.title}".strip() if several else path.stem
         frames = _frames(self.data, path.name)
+        size_A = self._pixel_size_A(path) if pixel_size_nm is None else pixel_size_nm * A_PER_NM
         images = []
         for number, frame in enumerate(frames):
-            label = name if len(frames) == 1 else f"{name}, frame {number}"
+            known: dict[str, Any] = {"name": name, "frame": number, "source": str(path), "metadata": self.metadata}
             try:
-                image = STEMImage(
-                    data=frame,
-                    pixel_size_A=size_A,
-                    name=label,
-                    frame=number,
-                    source=str(path),
-                    metadata=self.metadata,
-                )
+                images.append(STEMImage(data=frame, pixel_size_A=size_A, **known))
             except ImageError as error:
-                raise ImageError(f"{path.name}: {error}") from None
-            object.__setattr__(image, "name", name)
-            images.append(image)
+                place = path.name if len(frames) == 1 else f"{path.name}, frame {number}"
+                raise ImageError(f"{place}: {error}") from None
         return images
 
     def _pixel_size_A(self, path: Path) -> float | None:
         if self.scale is None:
             return None
-        factor = unit_in_A(self.unit)
+        try:
+            factor = unit_in_A(self.unit)
+        except ImageError as error:
+            raise ImageError(f"{path.name}: {error}") from None
         if factor is None:
             if self.unit.strip().lower() not in NO_UNITS:
-                warnings.warn(
-                    f"'{path.name}' gives its pixel size in '{self.unit}', which is no length known here, so it is "
-                    "ignored; give the pixel size in nm",
-                    stacklevel=4,
-                )
+                text = f"'{path.name}' gives its pixel size in '{self.unit}', which is no length known here, so it is"
+                warnings.warn(f"{text} ignored; give the pixel size in nm", stacklevel=4)
             return None
         y, x = (abs(scale) * factor for scale in self.scale)
         if not (np.isfinite(y) and np.isfinite(x) and y > 0 and x > 0):
@@ -90,6 +81,14 @@ class Signal:
                 "pixels or give the pixel size in nm"
             )
         return (y + x) / 2
+
+
+def is_length(unit: str) -> bool:
+    """Whether `unit` is a length known here."""
+    try:
+        return unit_in_A(unit) is not None
+    except ImageError:
+        return False
 
 
 def unit_in_A(unit: str) -> float | None:
@@ -113,10 +112,10 @@ def _frames(data: NDArray[Any], name: str) -> list[NDArray[Any]]:
     data = np.asarray(data)
     if np.iscomplexobj(data) or data.dtype.kind not in "buif":
         raise ImageError(f"'{name}' must hold real numbers, got {data.dtype}; export the image itself")
-    while data.ndim > 3 and 1 in data.shape[:-2]:
+    if data.ndim > 2 and data.shape[-1] in (3, 4) and min(data.shape[-3:-1]) > 4:
+        data = _grey(data, name)
+    while data.ndim > 2 and 1 in data.shape[:-2]:
         data = data.squeeze(data.shape.index(1))
-    if data.ndim == 3 and data.shape[-1] in (3, 4) and data.shape[0] > 4:
-        return [_grey(data, name)]
     if data.ndim == 3:
         return list(data)
     if data.ndim != 2:

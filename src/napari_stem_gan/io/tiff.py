@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
-from napari_stem_gan.io.signal import A_PER_UNIT, NO_UNITS, Signal, Size
+from napari_stem_gan.io.signal import A_PER_UNIT, NO_UNITS, Signal, Size, is_length
 
 LARGEST_RESOLUTION_TAG_A = 1e5  # 10 µm: larger values are print settings (dots per inch)
 
@@ -20,18 +21,25 @@ def read_tiff(path: Path) -> Iterator[Signal]:
     """Read the first series of a TIFF file with its pixel size."""
     with tifffile.TiffFile(path) as file:
         scale, unit = _tiff_scale(file)
-        data = file.series[0].asarray()
-        yield Signal(data, scale, unit)
+        first = file.series[0]
+        alike = [series for series in file.series if (series.shape, series.dtype) == (first.shape, first.dtype)]
+        frames = [_colour_last(series.asarray(), series.axes) for series in alike]
+        yield Signal(frames[0] if len(frames) == 1 else np.stack(frames), scale, unit)
+
+
+def _colour_last(data: NDArray[Any], axes: str) -> NDArray[Any]:
+    """Move the samples axis of planar colour to the end."""
+    return np.moveaxis(data, axes.index("S"), -1) if "S" in axes[:-1] else data
 
 
 def _tiff_scale(file: tifffile.TiffFile) -> tuple[Size | None, str]:
-    """Pixel size and unit from what the writing program left in the file."""
+    """Pixel size and unit that the writing program left; the first in a length, else the first at all."""
     page: Any = file.pages[0]
-    for source in (_imagej_scale, _ome_scale, _json_scale, _instrument_scale, _resolution_scale):
-        found = source(file, page)
-        if found is not None and all(np.isfinite(size) and size > 0 for size in found[0]):
-            return found
-    return None, ""
+    sources = (_imagej_scale, _ome_scale, _json_scale, _instrument_scale, _resolution_scale)
+    found = [scale for source in sources if (scale := source(file, page)) is not None]
+    usable = [(scale, unit) for scale, unit in found if all(np.isfinite(size) and size > 0 for size in scale)]
+    best = next((pair for pair in usable if is_length(pair[1])), usable[0] if usable else None)
+    return (None, "") if best is None else best
 
 
 def _resolution(page: Any) -> Size | None:

@@ -34,7 +34,9 @@ def write_image(path: str | Path, image: STEMImage) -> None:
     calibration: dict[str, Any] = {"metadata": {"axes": "YX"}}
     if size_nm is not None:
         calibration = {"resolution": (1 / size_nm, 1 / size_nm), "metadata": {"axes": "YX", "unit": "nm"}}
-    atomic_write(path, lambda temporary: tifffile.imwrite(temporary, image.data, imagej=True, **calibration))
+    atomic_write(
+        path, lambda temporary: tifffile.imwrite(temporary, image.data, imagej=True, byteorder="<", **calibration)
+    )
 
 
 def atomic_write(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -65,9 +67,19 @@ def atomic_write(path: str | Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise _output_error(path, error) from error
+    except Exception as error:
+        if not _is_disk_full(error):
+            raise
+        raise _output_error(path, OSError(errno.ENOSPC, "disk full")) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Whether a library's own error (safetensors, torch) stands for a full disk."""
+    text = str(error)
+    return "No space left" in text or "PytorchStreamWriter failed writing" in text
 
 
 def _output_error(path: Path, error: OSError) -> OutputError:

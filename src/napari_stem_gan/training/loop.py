@@ -60,8 +60,7 @@ def train(
         failed = True
         raise
     finally:
-        if not failed:
-            run.close()
+        run.close(save=not failed)
 
 
 class _Run:
@@ -138,18 +137,23 @@ class _Run:
 
     def report(self) -> TrainStep:
         """Read the losses from the device and say how far training is."""
-        values = torch.stack([value.cpu() for value in self.sums.values()]).tolist() if self.sums else []
-        losses = {name: value / self.summed for name, value in zip(self.sums, values, strict=True)}
+        losses = self._losses()
         self.sums, self.summed = {}, 0
         for name, value in losses.items():
             if not np.isfinite(value):
-                raise TrainingError(
-                    f"training diverged: the loss '{name}' is {value} at step {self.step}; lower the learning rate"
-                )
+                text = f"training diverged: the loss '{name}' is {value} at step {self.step}"
+                raise TrainingError(f"{text}; lower the learning rate and start again")
         speed, eta_s = self._pace()
         preview = self.model.preview() if self.preview_due else None
         note, self.notes, self.preview_due = "; ".join(self.notes), [], False
         return TrainStep(self.step, self.config.steps, self._fraction(), losses, speed, eta_s, preview, note)
+
+    def _losses(self) -> dict[str, float]:
+        """Means since the last report; waits for the device."""
+        return {name: float(value) / self.summed for name, value in self.sums.items()}
+
+    def _is_sound(self) -> bool:
+        return all(np.isfinite(value) for value in self._losses().values())
 
     def _pace(self) -> tuple[float, float | None]:
         """Measured steps per second and the seconds left."""
@@ -198,15 +202,17 @@ class _Run:
         self.saved_step = self.step
 
     def _save_or_note(self) -> None:
+        if not self._is_sound():
+            return  # the next report says so; the last good checkpoint stays
         try:
             self.save()
         except OutputError as error:
             self.notes.append(f"no checkpoint: {error}")
 
-    def close(self) -> None:
+    def close(self, *, save: bool) -> None:
         """Last checkpoint, then the best state into the model."""
         try:
-            if self.config.checkpoint is not None and self.step > self.saved_step:
+            if save and self.config.checkpoint is not None and self.step > self.saved_step and self._is_sound():
                 self.save()
         finally:
             if self.best is not None:
