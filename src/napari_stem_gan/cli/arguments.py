@@ -1,0 +1,73 @@
+"""What each command takes besides the options of its configs: files to read and to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """A command without options of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneImage:
+    """The image to match."""
+
+    image: Path
+    """Image file; of a stack every frame is matched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikeImage:
+    """The image to imitate and where to write."""
+
+    like: Path
+    """Image whose lattice, pixel size, blur and noise the simulations take over."""
+    out: Path
+    """Folder for the images (TIFF) and their true defects (truth.csv)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesToModel:
+    """Images and the model file to write."""
+
+    images: tuple[Path, ...] = ()
+    """Images of one session; stacks are taken frame by frame."""
+    out: Path
+    """Model file to write (.safetensors)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesToTable:
+    """Images and the table to write."""
+
+    images: tuple[Path, ...] = ()
+    """Images of one session; stacks are taken frame by frame."""
+    model: Path | None = None
+    """Model file that adapt wrote, or the name of a finder; empty: the finder as shipped."""
+    out: Path
+    """Table to write (.csv); a JSON with hashes, settings and versions goes beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesToFolder:
+    """Images and the folder to write to."""
+
+    images: tuple[Path, ...] = ()
+    """Images of one session; stacks are taken frame by frame. For run, none means the embedded sample."""
+    out: Path
+    """Folder for the results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTables:
+    """The table to judge and the truth."""
+
+    points: Path
+    """Table that detect wrote."""
+    truth: Path
+    """Table of true defects."""
+    radius_nm: float = 0.095
+    """A point within this distance of a true defect of the same kind counts as found."""

@@ -1,0 +1,205 @@
+"""The commands: each reads its images, runs steps of the workflow, writes files and returns what to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari_stem_gan import __version__, workflow
+from napari_stem_gan.cli.arguments import (
+    ImagesToFolder,
+    ImagesToModel,
+    ImagesToTable,
+    LikeImage,
+    NoOptions,
+    OneImage,
+    TwoTables,
+)
+from napari_stem_gan.cli.options import config_from
+from napari_stem_gan.cli.progress import Job
+from napari_stem_gan.crystal.config import MatchConfig
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.image import A_PER_NM, STEMImage
+from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
+from napari_stem_gan.restore.config import RestoreConfig
+from napari_stem_gan.simulate.config import SimulateConfig
+from napari_stem_gan.translate.config import AdaptConfig
+
+Answer = tuple[str, dict[str, Any]]
+SAMPLE_MATERIAL = "WSe2"
+
+
+class Command(NamedTuple):
+    """One command: its options (own ones and those of configs) and the function that does it."""
+
+    name: str
+    sentence: str
+    own: type
+    configs: tuple[type, ...]
+    run: Callable[[Any, Job], Answer]
+    needs_images: bool = False
+
+
+def read(paths: Sequence[Path], options: Any) -> list[STEMImage]:
+    """Read all images, stacks frame by frame."""
+    return [image for path in paths for image in read_images(path, pixel_size_nm=options.pixel_size_nm)]
+
+
+def _matched(paths: Sequence[Path], options: Any, job: Job) -> tuple[list[STEMImage], list[Any]]:
+    images = read(paths, options)
+    return images, job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
+
+
+def info(options: Any, job: Job) -> Answer:
+    """Say what is installed and where networks would run."""
+    from napari_stem_gan.crystal.materials import MATERIALS
+    from napari_stem_gan.models import list_models, user_folder
+    from napari_stem_gan.training import best_device, device_note
+
+    device = best_device(options.device)
+    weights = [{"name": m.name, "kind": m.kind, "sha256": m.sha256, "path": str(m.path)} for m in list_models()]
+    result = {
+        "version": __version__,
+        "device": str(device),
+        "device_note": device_note(device),
+        "weights": weights,
+        "materials": list(MATERIALS),
+        "formats": list(readable_suffixes()),
+        "model_folder": str(user_folder()),
+    }
+    lines = [f"napari-stem-gan {__version__}", f"device     {result['device_note']}"]
+    lines += [f"weights    {w['name']} ({w['kind']}, {w['sha256'][:12]})" for w in weights]
+    lines += [f"materials  {', '.join(MATERIALS)}", f"formats    {' '.join(readable_suffixes())}"]
+    return "\n".join(lines), result
+
+
+def match(options: Any, job: Job) -> Answer:
+    """Find the lattice; of a stack the first frame's values come first and all follow under ``frames``."""
+    images, matches = _matched([options.image], options, job)
+    frames = [_match_values(image, found) for image, found in zip(images, matches, strict=True)]
+    text = "\n".join(_match_text(values) for values in frames)
+    return text, frames[0] | ({"frames": frames} if len(frames) > 1 else {})
+
+
+def _match_values(image: STEMImage, found: Any) -> dict[str, Any]:
+    size_A = found.pixel_size_A
+    own = {
+        "image": image.name,
+        "frame": image.frame,
+        "accepted": found.accepted,
+        "reason": found.reason,
+        "material": found.material,
+        "pixel_size_nm": None if size_A is None else size_A / A_PER_NM,
+        "rotation_deg": found.rotation_deg,
+        "lattice_vectors_px": found.lattice_vectors_px,
+    }
+    return {**found.to_dict(), **own}
+
+
+def _match_text(values: dict[str, Any]) -> str:
+    where = f"{values['image']} [{values['frame']}]"
+    if not values["accepted"]:
+        return f"{where}: no lattice accepted: {values['reason']}"
+    size, angle = values["pixel_size_nm"], values["rotation_deg"]
+    return f"{where}: {values['material']}, {size:.5f} nm/px, rotated by {angle:.2f}°; {values['reason']}"
+
+
+def simulate(options: Any, job: Job) -> Answer:
+    """Simulate labelled images like one image and write them with their true defects."""
+    folder = prepare_folder(options.out)
+    images, matches = _matched([options.like], options, job)
+    config = config_from(SimulateConfig, options)
+    drawn = job.finish(workflow.simulate(images, matches, config, stop=job.stop))
+    files = [folder / f"{labelled.image.name}.tif" for labelled in drawn]
+    for path, labelled in zip(files, drawn, strict=True):
+        write_image(path, labelled.image)
+    table = folder / "truth.csv"
+    workflow.truth_table(drawn).to_csv(table, provenance={"parameters": [labelled.parameters for labelled in drawn]})
+    defects = sum(len(labelled.defects) for labelled in drawn)
+    text = f"{len(files)} images and {table.name} with {defects} true defects are in {folder}"
+    return text, {"images": [str(path) for path in files], "truth": str(table), "defects": defects}
+
+
+def adapt(options: Any, job: Job) -> Answer:
+    """Fine-tune the CycleGAN and the finder on today's images and write the session's model."""
+    prepare_folder(options.out.parent)
+    images, matches = _matched(options.images, options, job)
+    config = config_from(AdaptConfig, options)
+    model = job.finish(workflow.adapt(images, matches, config, device=options.device, stop=job.stop))
+    model.save(options.out)
+    early = " (stopped early)" if job.stop.is_set() else ""
+    return f"the session's model is in {options.out}{early}", {"model": str(options.out), "report": model.report}
+
+
+def detect(options: Any, job: Job) -> Answer:
+    """Find defects and write them as CSV."""
+    prepare_folder(options.out.parent)
+    images, matches = _matched(options.images, options, job)
+    config = config_from(DetectConfig, options)
+    steps = workflow.detect(images, matches, config, model=options.model, device=options.device, stop=job.stop)
+    detections = job.finish(steps)
+    table = workflow.write_table(options.out, images, matches, detections, configs=[config], model=options.model)
+    return f"{len(table)} defects are in {options.out}", {"points": len(table), "out": str(options.out)}
+
+
+def restore(options: Any, job: Job) -> Answer:
+    """Restore images and write them as TIFF."""
+    folder = prepare_folder(options.out)
+    config = config_from(RestoreConfig, options)
+    images = read(options.images, options)
+    restored = job.finish(workflow.restore(images, config, device=options.device, stop=job.stop))
+    rows = []
+    for image, result in zip(images, restored, strict=True):
+        path = folder / f"{image.name}_{image.frame}_restored.tif"
+        write_image(path, result.image)
+        rows.append({"file": str(path), "invented": len(result.invented_px), "erased": len(result.erased_px)})
+    return f"{len(rows)} restored images are in {folder}", {"images": rows}
+
+
+def evaluate(options: Any, job: Job) -> Answer:
+    """Compare a table of points with a table of true defects."""
+    from napari_stem_gan.detect.evaluate import evaluate as compare
+
+    size = options.pixel_size_nm
+    result = compare(options.points, options.truth, radius_nm=options.radius_nm, pixel_size_nm=size).to_dict()
+    text = "precision {precision:.4f}  recall {recall:.4f}  F1 {f1:.4f}  rms {rms_px:.3f} px".format_map(result)
+    return text, result
+
+
+def run(options: Any, job: Job) -> Answer:
+    """Do the whole job and write table, overlay, restored images and report into a folder."""
+    folder = prepare_folder(options.out)
+    config = workflow.RunConfig(**{name: config_from(kind, options) for name, kind in RUN_CONFIGS.items()})
+    images = read(options.images, options) if options.images else workflow.sample_images()
+    if not options.images and config.match.material == "auto":
+        config = replace(config, match=replace(config.match, material=SAMPLE_MATERIAL))
+    done = job.finish(workflow.run(images, config, device=options.device, stop=job.stop, folder=folder))
+    files = sorted(str(path) for path in folder.iterdir() if path.is_file())
+    result = {"points": len(done.table), "out": str(folder), "files": files, "report": done.report}
+    return f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}", result
+
+
+RUN_CONFIGS: dict[str, type] = {
+    "match": MatchConfig,
+    "simulate": SimulateConfig,
+    "adapt": AdaptConfig,
+    "detect": DetectConfig,
+    "restore": RestoreConfig,
+}
+
+COMMANDS = (
+    Command("info", "Version, device, weights, materials and formats.", NoOptions, (), info),
+    Command("match", "Find the lattice in an image and check its pixel size.", OneImage, (MatchConfig,), match),
+    Command("simulate", "Simulate labelled images like one image.", LikeImage, (MatchConfig, SimulateConfig), simulate),
+    Command(
+        "adapt", "Fine-tune on today's images.", ImagesToModel, (MatchConfig, AdaptConfig), adapt, needs_images=True
+    ),
+    Command(
+        "detect", "Find defects and write a CSV.", ImagesToTable, (MatchConfig, DetectConfig), detect, needs_images=True
+    ),
+    Command("restore", "Restore images.", ImagesToFolder, (RestoreConfig,), restore, needs_images=True),
+    Command("evaluate", "Compare a table of points with the truth.", TwoTables, (), evaluate),
+    Command("run", "All steps, from images to table and report.", ImagesToFolder, tuple(RUN_CONFIGS.values()), run),
+)

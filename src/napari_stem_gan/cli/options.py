@@ -1,0 +1,141 @@
+"""Turn config dataclasses into the flat options of a command: `--material`, `--minutes`, `--threshold` ..."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+
+if TYPE_CHECKING:
+    from napari_stem_gan.cli.commands import Command
+
+POSITIONAL = ("image", "images", "points", "truth")
+Config = TypeVar("Config")
+
+
+class OptionsError(ValueError):
+    """Wrong usage; the message says what to give."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions:
+    """What every command takes."""
+
+    device: str = "auto"
+    """Where networks run: auto, cpu, cuda, cuda:1 or mps."""
+    seed: int = 0
+    """Seed of every random draw."""
+    pixel_size_nm: float | None = None
+    """Pixel size in nm; empty: from the file, or from the lattice where the file has none."""
+    json: bool = False
+    """Print one JSON object on stdout and nothing else."""
+
+
+def parse(
+    arguments: Sequence[str], commands: Sequence[Command], *, program: str, description: str
+) -> tuple[Command, Any]:
+    """Turn the words of a command line into a command and its options.
+
+    Parameters
+    ----------
+    arguments
+        Words after the program's name.
+    commands
+        All commands.
+    program
+        Name of the program in messages.
+    description
+        What ``--help`` says first.
+
+    Raises
+    ------
+    SystemExit
+        After ``--help`` (0) and, with a message on stderr, after wrong usage (2).
+    OptionsError
+        If a command that works on images is given none.
+    """
+    kinds = {options_class(c.name, (c.own, *c.configs, CommonOptions)): c for c in commands}
+    union = reduce(or_, (_subcommand(kind, command) for kind, command in kinds.items()))
+    options: Any = tyro.cli(union, prog=program, description=description, args=list(arguments))  # type: ignore[call-overload]
+    command = kinds[type(options)]
+    if command.needs_images and not options.images:
+        raise OptionsError(f"{command.name} needs at least one image; see {program} {command.name} --help")
+    return command, options
+
+
+def _subcommand(kind: type, command: Command) -> Any:
+    return Annotated[kind, tyro.conf.subcommand(command.name, description=command.sentence)]
+
+
+def options_class(name: str, groups: Sequence[type]) -> type:
+    """Merge dataclasses into one flat class; a name that several share becomes one option.
+
+    Parameters
+    ----------
+    name
+        Name of the new class.
+    groups
+        Dataclasses; the first that has a field decides its type, default and help.
+    """
+    merged: dict[str, tuple[str, Any, Any]] = {}
+    for group in groups:
+        hints, sentences = typing.get_type_hints(group), field_sentences(group)
+        for item in dataclasses.fields(group):
+            default = field() if item.default is dataclasses.MISSING else field(default=item.default)
+            option = _option(item.name, hints[item.name], sentences.get(item.name, ""))
+            merged.setdefault(item.name, (item.name, option, default))
+    return make_dataclass(name, list(merged.values()), frozen=True, kw_only=True)
+
+
+def _option(name: str, kind: Any, sentence: str) -> Any:
+    """Annotate a type with what tyro needs to know."""
+    positional = (tyro.conf.Positional,) if name in POSITIONAL else ()
+    no_pairs = (tyro.conf.FlagCreatePairsOff,) if name == "json" else ()
+    argument = tyro.conf.arg(help=sentence, metavar=_metavar(name, kind))
+    return reduce(lambda annotated, mark: Annotated[annotated, mark], (argument, *positional, *no_pairs), kind)
+
+
+def _metavar(name: str, kind: Any) -> str | None:
+    """Short words for the help: IMAGES..., FLOAT rather than {None}|FLOAT; the rest is left to tyro."""
+    if name in POSITIONAL:
+        return "IMAGES..." if name == "images" else name.upper()
+    parts = typing.get_args(kind)
+    numbers = [part for part in parts if part is not type(None)]
+    return numbers[0].__name__.upper() if type(None) in parts and len(numbers) == 1 else None
+
+
+def config_from(kind: type[Config], options: Any) -> Config:
+    """Build a config from the options of the same names."""
+    names = [item.name for item in dataclasses.fields(kind) if item.init]  # type: ignore[arg-type]
+    return kind(**{name: getattr(options, name) for name in names})
+
+
+def field_sentences(config: type) -> dict[str, str]:
+    """Return the sentence under each field of a dataclass, read from its source.
+
+    Parameters
+    ----------
+    config
+        A dataclass whose fields carry a string below them.
+
+    Returns
+    -------
+    dict
+        Field name to sentence; fields without a sentence are left out.
+    """
+    body = getattr(ast.parse(textwrap.dedent(inspect.getsource(config))).body[0], "body", [])
+    sentences = {}
+    for statement, below in zip(body, body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(below, ast.Expr):
+            text = getattr(below.value, "value", "")
+            sentences[ast.unparse(statement.target)] = " ".join(str(text).split())
+    return sentences

@@ -1,0 +1,135 @@
+"""The report of a run in Markdown: what was found, how sure it is, and where the files are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_stem_gan.image import A_PER_NM, STEMImage
+
+if TYPE_CHECKING:
+    from napari_stem_gan.crystal.match import LatticeMatch
+    from napari_stem_gan.detect.table import PointTable
+    from napari_stem_gan.restore.restorer import Restored
+
+
+class Session(Protocol):
+    """What the report is about; `workflow.SessionResult` is one."""
+
+    @property
+    def images(self) -> Sequence[STEMImage]:
+        """The images, in order."""
+
+    @property
+    def matches(self) -> Sequence[LatticeMatch]:
+        """The lattice found in each image."""
+
+    @property
+    def table(self) -> PointTable:
+        """All defects."""
+
+    @property
+    def restored(self) -> Sequence[Restored]:
+        """The restored images, or none."""
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """What the steps have to say."""
+
+
+def points_of(table: PointTable, image: STEMImage) -> tuple[NDArray[np.float64], list[str]]:
+    """Positions ``(N, 2)`` and names of the defects on one image."""
+    rows = table.rows
+    here = (np.asarray(rows["image"]) == image.name) & (np.asarray(rows["frame"]) == image.frame)
+    positions = np.stack([np.asarray(rows["y_px"], float)[here], np.asarray(rows["x_px"], float)[here]], axis=1)
+    return positions, [str(name) for name in np.asarray(rows["defect"])[here]]
+
+
+def report_text(result: Session, pictures: Sequence[Path]) -> str:
+    """Return the report.
+
+    Parameters
+    ----------
+    result
+        What a run gave.
+    pictures
+        The overlay of every image, in order; linked by file name.
+    """
+    total = len(np.asarray(result.table.rows["defect"]))
+    parts = [
+        "# Defects found",
+        f"{total} defects on {len(result.images)} images. Every point is in `points.csv` (in nm and in pixels); "
+        "hashes, settings and versions are in `points.json`.",
+        _image_table(result),
+        _defect_table(result),
+        *_restoration(result),
+        *_details("Adaptation and settings", result.report),
+        "## Pictures",
+        *(f"![{picture.stem}]({picture.name})" for picture in pictures),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _image_table(result: Session) -> str:
+    rows = ["| image | size | pixel size, nm | from the file, nm | material | rotation | column width, nm | match |"]
+    rows.append("|---|---|---|---|---|---|---|---|")
+    for image, match in zip(result.images, result.matches, strict=True):
+        sizes = f"{_nm(match.pixel_size_A, 5)} | {_nm(match.nominal_pixel_size_A, 5)}"
+        verdict = f"{match.goodness:.2f}" if match.accepted else f"not accepted: {match.reason}"
+        lattice = f"{match.material} | {match.rotation_deg:.2f}° | {_nm(match.fwhm_A, 3)}"
+        rows.append(f"| {_label(image)} | {image.shape[0]}×{image.shape[1]} | {sizes} | {lattice} | {verdict} |")
+    return "\n".join(rows)
+
+
+def _defect_table(result: Session) -> str:
+    rows = ["| image | defect | number | per nm² |", "|---|---|---|---|"]
+    for image, match in zip(result.images, result.matches, strict=True):
+        counts = Counter(points_of(result.table, image)[1])
+        size_A = match.pixel_size_A or image.pixel_size_A
+        area_nm2 = image.data.size * (size_A / A_PER_NM) ** 2 if size_A else None
+        for name, count in sorted(counts.items()):
+            density = f"{count / area_nm2:.4f}" if area_nm2 else "unknown"
+            rows.append(f"| {_label(image)} | {name} | {count} | {density} |")
+        if not counts:
+            rows.append(f"| {_label(image)} | none | 0 | 0 |")
+    return "\n".join(rows)
+
+
+def _restoration(result: Session) -> list[str]:
+    """Say where the restored pictures invent or erase columns; numbers come from the raw images."""
+    if not result.restored:
+        return []
+    rows = ["| image | columns invented | columns erased |", "|---|---|---|"]
+    for restored in result.restored:
+        rows.append(f"| {_label(restored.image)} | {len(restored.invented_px)} | {len(restored.erased_px)} |")
+    note = "Restored images are for looking; every number above comes from the raw images."
+    return ["## Restoration", note, "\n".join(rows)]
+
+
+def _details(title: str, values: Mapping[str, Any]) -> list[str]:
+    """List nested values as an indented list."""
+    return [f"## {title}", "\n".join(_items(values, 0))] if values else []
+
+
+def _items(values: Mapping[str, Any], depth: int) -> list[str]:
+    lines = []
+    for name, value in values.items():
+        indent = "  " * depth
+        if isinstance(value, Mapping):
+            lines += [f"{indent}- {name}", *_items(value, depth + 1)]
+        else:
+            lines.append(f"{indent}- {name}: {value:.5g}" if isinstance(value, float) else f"{indent}- {name}: {value}")
+    return lines
+
+
+def _label(image: STEMImage) -> str:
+    return f"{image.name} [{image.frame}]" if image.frame else image.name
+
+
+def _nm(length_A: float | None, digits: int) -> str:
+    return "unknown" if length_A is None else f"{length_A / A_PER_NM:.{digits}f}"
