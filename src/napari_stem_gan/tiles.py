@@ -183,8 +183,9 @@ def _smaller(grid: TileGrid, tile_px: int, batch: int, multiple: int) -> tuple[i
     """Tile and batch to try after an out-of-memory error; None if nothing is left to try."""
     if batch > 1 and len(grid) > 1:
         return tile_px, batch // 2
-    half = min(tile_px, max(grid.tile)) // 2
-    return (half, 1) if half >= max(MIN_TILE_PX, multiple) else None
+    longest = max(grid.tile)
+    half = max(MIN_TILE_PX, multiple, longest // 2)
+    return (half, 1) if half < longest else None
 
 
 @dataclass(frozen=True)

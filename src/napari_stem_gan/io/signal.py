@@ -112,6 +112,8 @@ def _frames(data: NDArray[Any], name: str) -> list[NDArray[Any]]:
     data = np.asarray(data)
     if np.iscomplexobj(data) or data.dtype.kind not in "buif":
         raise ImageError(f"'{name}' must hold real numbers, got {data.dtype}; export the image itself")
+    if data.size == 0:
+        raise ImageError(f"'{name}' holds no image (Y, X); choose a file with an image")
     if data.ndim > 2 and data.shape[-1] in (3, 4) and min(data.shape[-3:-1]) > 4:
         data = _grey(data, name)
     while data.ndim > 2 and 1 in data.shape[:-2]:

@@ -92,7 +92,7 @@ def _instrument_scale(file: tifffile.TiffFile, page: Any) -> tuple[Size, str] | 
     zeiss = (file.sem_metadata or {}).get("ap_image_pixel_size") or (file.sem_metadata or {}).get("ap_pixel_size")
     if zeiss is not None and len(zeiss) >= 3:
         return (float(zeiss[1]), float(zeiss[1])), str(zeiss[2])
-    unit, x, y = (page.tags.valueof(code) for code in (65003, 65009, 65010))
+    unit, y, x = (page.tags.valueof(code) for code in (65003, 65009, 65010))  # Gatan
     if isinstance(unit, str) and isinstance(x, float) and isinstance(y, float):
         return (y, x), unit.strip("\0 ")
     return None

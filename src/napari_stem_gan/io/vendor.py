@@ -19,7 +19,6 @@ VENDOR_READERS = {
     ".ser": "tia",
     ".emi": "tia",
     ".mrc": "mrc",
-    ".mrcz": "mrcz",
     ".hspy": "hspy",
     ".prz": "pantarhei",
     ".nxs": "nexus",
