@@ -1,0 +1,120 @@
+"""Randomised fields, optics and degradations: what networks are pretrained on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_stem_gan.crystal.config import DefectConfig
+from napari_stem_gan.crystal.materials import MATERIALS, Material
+from napari_stem_gan.crystal.structure import lattice_vectors_px
+from napari_stem_gan.degrade.config import draw_detector, draw_scan, log_uniform
+from napari_stem_gan.degrade.contamination import draw_contamination, gaussian_field
+from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
+
+TMD = tuple(m for m in MATERIALS.values() if m.family == "tmd")
+
+
+def draw_optics(rng: np.random.Generator) -> OpticsConfig:
+    """Draw a probe of an aberration-corrected microscope at 60 to 300 kV (SCIENCE 2.3)."""
+    energy, angle = ((60.0, 31.0), (80.0, 25.0), (200.0, 22.0), (300.0, 22.0))[rng.choice(4, p=[0.35, 0.55, 0.07, 0.03])]
+    inner = float(rng.uniform(40, 90))
+    return OpticsConfig(
+        energy_keV=energy,
+        convergence_semi_angle_mrad=angle * float(rng.uniform(0.85, 1.15)),
+        adf_inner_mrad=round(inner / 10) * 10.0,
+        adf_outer_mrad=200.0,
+        source_size_fwhm_A=float(rng.uniform(0.3, 1.3)),
+        thermal_rms_A=float(rng.uniform(0.04, 0.09)),
+        C10=float(rng.normal(0, 15)),
+        C12=float(rng.uniform(0, 25)),
+        phi12=float(rng.uniform(0, np.pi)),
+        C21=float(rng.uniform(0, 600)),
+        phi21=float(rng.uniform(0, 2 * np.pi)),
+        C23=float(rng.uniform(0, 800)),
+        phi23=float(rng.uniform(0, 2 * np.pi / 3)),
+        C30=float(rng.normal(0, 1e4)),
+    )
+
+
+def draw_field(
+    rng: np.random.Generator,
+    material: Material,
+    shape: tuple[int, int],
+    *,
+    pixel_size_A: tuple[float, float] = (0.11, 0.26),
+    strain: float = 0.02,
+) -> Field:
+    """Draw pixel size, rotation, origin and a small affine distortion."""
+    size = log_uniform(rng, *pixel_size_A)
+    affine = np.eye(2) + rng.uniform(-strain, strain, (2, 2))
+    vectors = lattice_vectors_px(material, size, float(rng.uniform(0, 360)), affine)
+    y, x = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
+    return Field(material=material, vectors_px=vectors, origin_px=(y, x), shape=shape, pixel_size_A=size)
+
+
+def draw_degradation(
+    rng: np.random.Generator,
+    pixel_size_A: float,
+    *,
+    dose_e_per_A2: tuple[float, float] = (8e3, 4e5),
+    jitter_strength: float = 0.35,
+) -> Degradation:
+    """Draw contamination, scan and detector; drift is left to the field's affine distortion."""
+    scan = draw_scan(rng, pixel_size_A, strength=jitter_strength)
+    scan = dataclasses.replace(scan, drift_shear=0.0, drift_scale=0.0)
+    return Degradation(
+        contamination=draw_contamination(rng),
+        scan=scan,
+        detector=draw_detector(rng, dose_e_per_A2=dose_e_per_A2),
+    )
+
+
+def draw_mask(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Draw where the crystal is: a flake with an irregular rim or holes."""
+    field = gaussian_field(shape, float(rng.uniform(0.08, 0.3)) * min(shape), rng)
+    return np.asarray(field > rng.uniform(-1.5, 0.3))
+
+
+def random_labelled(
+    rng: np.random.Generator,
+    *,
+    shape: tuple[int, int] = (256, 256),
+    materials: tuple[Material, ...] = TMD,
+    pixel_size_A: tuple[float, float] = (0.11, 0.26),
+    edges: float = 0.12,
+) -> LabelledImage:
+    """Draw one fully randomised labelled image: material, optics, defects, degradations, sometimes an edge.
+
+    Parameters
+    ----------
+    rng
+        Source of every draw.
+    shape
+        Height and width in pixels.
+    materials
+        Crystals to choose from.
+    pixel_size_A
+        Range of the pixel size.
+    edges
+        Probability of a rim or holes.
+    """
+    material = materials[rng.integers(len(materials))]
+    field = draw_field(rng, material, shape, pixel_size_A=pixel_size_A)
+    scale = float(rng.choice([0.0, 0.3, 1.0, 2.0], p=[0.05, 0.2, 0.5, 0.25]))
+    defects = DefectConfig(
+        single_vacancy=0.03 * scale,
+        double_vacancy=0.006 * scale,
+        metal_vacancy=0.004 * scale,
+        anion_substitution=0.008 * scale,
+        metal_substitution=0.006 * scale,
+        jitter_A=float(rng.uniform(0.0, 0.08)),
+    )
+    mask = draw_mask(rng, shape) if rng.random() < edges else None
+    optics = draw_optics(rng)
+    ideal = ideal_image(field, optics, defects, rng, stack_factor=float(rng.uniform(0.98, 1.25)), mask=mask)
+    return degrade(ideal, draw_degradation(rng, field.pixel_size_A), rng)
