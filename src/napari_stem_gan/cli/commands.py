@@ -21,7 +21,7 @@ from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
-from napari_stem_gan.image import A_PER_NM, STEMImage
+from napari_stem_gan.image import STEMImage
 from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import SimulateConfig
@@ -78,24 +78,12 @@ def info(options: Any, job: Job) -> Answer:
 def match(options: Any, job: Job) -> Answer:
     """Find the lattice; of a stack the first frame's values come first and all follow under ``frames``."""
     images, matches = _matched([options.image], options, job)
-    frames = [_match_values(image, found) for image, found in zip(images, matches, strict=True)]
+    frames = [
+        {"image": image.name, "frame": image.frame, **found.to_dict()}
+        for image, found in zip(images, matches, strict=True)
+    ]
     text = "\n".join(_match_text(values) for values in frames)
     return text, frames[0] | ({"frames": frames} if len(frames) > 1 else {})
-
-
-def _match_values(image: STEMImage, found: Any) -> dict[str, Any]:
-    size_A = found.pixel_size_A
-    own = {
-        "image": image.name,
-        "frame": image.frame,
-        "accepted": found.accepted,
-        "reason": found.reason,
-        "material": found.material,
-        "pixel_size_nm": None if size_A is None else size_A / A_PER_NM,
-        "rotation_deg": found.rotation_deg,
-        "lattice_vectors_px": found.lattice_vectors_px,
-    }
-    return {**found.to_dict(), **own}
 
 
 def _match_text(values: dict[str, Any]) -> str:

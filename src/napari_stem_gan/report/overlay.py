@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,36 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from napari_stem_gan.crystal.materials import MATERIALS
 from napari_stem_gan.image import STEMImage
 
-METALS = ("W", "Mo", "Sr", "Ba", "Ti")
-SHOWN_SIDE_PX = 1024  # overlays are enlarged or reduced to about this
-# Colours of Okabe and Ito, told apart by colour-blind readers; each class has its own symbol as well.
+SHOWN_SIDE_PX = 1024, 2048  # smaller images are enlarged, larger ones reduced to this
+BAND_PX, LINE_PX, RADIUS_PX = 200, 38, 12
+# The same symbols and colours (Okabe and Ito's, told apart without colour vision) as in app/symbols.py.
 STYLES = {
-    "vacancy": ("disc", (230, 159, 0)),
-    "double vacancy": ("square", (240, 228, 66)),
-    "metal vacancy": ("triangle", (86, 180, 233)),
-    "substitution": ("diamond", (0, 158, 115)),
-    "metal substitution": ("cross", (204, 121, 167)),
+    "V_X": ("disc", "#E69F00"),
+    "V_2X": ("square", "#56B4E9"),
+    "V_M": ("triangle_up", "#CC79A7"),
+    "S_X": ("diamond", "#009E73"),
+    "S_M": ("star", "#F0E442"),
+    "other": ("triangle_down", "#D55E00"),
 }
-# Corners in units of the radius; closed shapes go one corner further, for a clean joint.
-STROKES: dict[str, list[list[tuple[float, float]]]] = {
-    "square": [[(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1), (-1, 1)]],
-    "diamond": [[(0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0), (0, -1.2), (1.2, 0)]],
-    "triangle": [[(0, -1.2), (1.1, 0.8), (-1.1, 0.8), (0, -1.2), (1.1, 0.8)]],
-    "cross": [[(-1, -1), (1, 1)], [(-1, 1), (1, -1)]],
+CORNERS: dict[str, list[tuple[float, float]]] = {
+    "square": [(-1, -1), (-1, 1), (1, 1), (1, -1)],
+    "diamond": [(0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0)],
+    "triangle_up": [(0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
+    "triangle_down": [(0, 1.2), (1.1, -0.8), (-1.1, -0.8)],
+    "star": [
+        ((1.3, 0.5)[k % 2] * math.sin(math.pi * k / 5), -(1.3, 0.5)[k % 2] * math.cos(math.pi * k / 5))
+        for k in range(10)
+    ],
 }
 
 
-def defect_kind(defect: str) -> str:
-    """Return the class in words of a defect name such as ``V_2Se``."""
-    what, _, site = defect.partition("_")
-    if what == "V" and site.startswith("2"):
-        return "double vacancy"
-    on_metal = site in METALS
-    if what == "V":
-        return "metal vacancy" if on_metal else "vacancy"
-    return "metal substitution" if on_metal else "substitution"
+def defect_class(defect: str) -> str:
+    """Return the class of a defect name, a key of `STYLES`: ``V_2Se`` is a ``V_2X``, ``Se_W`` an ``S_M``."""
+    kind, _, site = defect.partition("_")
+    if not site:
+        return "other"
+    if kind == "V" and site.startswith("2"):
+        return "V_2X"
+    columns = (column for material in MATERIALS.values() for column in material.columns)
+    metals = {column.sublattice for column in columns if column.role == "metal"}
+    return ("V_" if kind == "V" else "S_") + ("M" if site in metals else "X")
 
 
 def draw_overlay(
@@ -49,7 +56,7 @@ def draw_overlay(
     Parameters
     ----------
     image
-        The image, shape ``(Y, X)``; shown enlarged or reduced to about 1024 pixels.
+        The image, shape ``(Y, X)``; shown enlarged or reduced to 1024 to 2048 pixels.
     positions_px
         Defects, shape ``(N, 2)`` as (y, x) in pixels of `image`.
     defects
@@ -62,17 +69,20 @@ def draw_overlay(
     PIL.Image.Image
         RGB picture.
     """
-    scale = SHOWN_SIDE_PX / max(image.shape)
+    side = max(image.shape)
+    scale = min(max(side, SHOWN_SIDE_PX[0]), SHOWN_SIDE_PX[1]) / side
     picture = _grey(image.data, scale)
-    draw = ImageDraw.Draw(picture)
-    radius = max(6.0, 0.012 * max(picture.size))
+    lines = sorted(Counter(defects).items()) or [("no defects", 0)]
+    canvas = Image.new("RGB", (picture.width + BAND_PX, max(picture.height, LINE_PX * (len(lines) + 2))))
+    canvas.paste(picture, (BAND_PX, 0))  # legend and scale bar stand beside the image and hide nothing
+    draw = ImageDraw.Draw(canvas)
     for (y, x), defect in zip(positions_px, defects, strict=True):
-        _symbol(draw, (x + 0.5) * scale, (y + 0.5) * scale, radius, defect)
-    _legend(draw, defects, radius)
+        _symbol(draw, BAND_PX + (x + 0.5) * scale, (y + 0.5) * scale, defect)
+    _legend(draw, lines)
     size_nm = pixel_size_nm or image.pixel_size_nm
     if size_nm:
-        _scale_bar(draw, picture.size, size_nm / scale)
-    return picture
+        _scale_bar(draw, canvas.height, size_nm / scale)
+    return canvas
 
 
 def _grey(data: NDArray[np.float32], scale: float) -> Image.Image:
@@ -84,37 +94,32 @@ def _grey(data: NDArray[np.float32], scale: float) -> Image.Image:
     return picture.resize(size, Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX).convert("RGB")
 
 
-def _symbol(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, defect: str) -> None:
+def _symbol(draw: ImageDraw.ImageDraw, x: float, y: float, defect: str) -> None:
     """Draw one open symbol, so that the column below stays visible."""
-    shape, colour = STYLES[defect_kind(defect)]
-    width = max(2, round(radius / 5))
+    shape, colour = STYLES[defect_class(defect)]
     if shape == "disc":
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=width)
+        draw.ellipse((x - RADIUS_PX, y - RADIUS_PX, x + RADIUS_PX, y + RADIUS_PX), outline=colour, width=2)
         return
-    for stroke in STROKES[shape]:
-        draw.line([(x + radius * dx, y + radius * dy) for dx, dy in stroke], fill=colour, width=width, joint="curve")
+    points = [(x + RADIUS_PX * dx, y + RADIUS_PX * dy) for dx, dy in CORNERS[shape]]
+    draw.line([*points, *points[:2]], fill=colour, width=2, joint="curve")
 
 
-def _legend(draw: ImageDraw.ImageDraw, defects: Sequence[str], radius: float) -> None:
-    """List the classes with their counts in the upper left corner."""
-    counts = sorted(Counter(defects).items()) or [("no defects", 0)]
-    font, line = ImageFont.load_default(size=20), 2.6 * radius + 6
-    draw.rectangle((0, 0, 175, line * len(counts) + 8), fill=(0, 0, 0))
-    for row, (name, count) in enumerate(counts):
-        middle = (row + 0.5) * line + 4
+def _legend(draw: ImageDraw.ImageDraw, lines: Sequence[tuple[str, int]]) -> None:
+    """List the defects with their symbols and numbers."""
+    font = ImageFont.load_default(size=20)
+    for row, (name, count) in enumerate(lines):
+        middle = (row + 0.5) * LINE_PX
         if count:
-            _symbol(draw, 24, middle, radius, name)
-        draw.text((48, middle), f"{name}  {count}" if count else name, fill=(255, 255, 255), font=font, anchor="lm")
+            _symbol(draw, 24, middle, name)
+        draw.text((48, middle), f"{name}  {count}" if count else name, fill="white", font=font, anchor="lm")
 
 
-def _scale_bar(draw: ImageDraw.ImageDraw, size: tuple[int, int], shown_nm: float) -> None:
-    """Draw a bar of a round length, about a fifth of the width, in the lower right corner."""
-    aimed = shown_nm * size[0] / 5
-    power = 10.0 ** np.floor(np.log10(aimed))
-    length_nm = power * max(step for step in (1, 2, 5) if step * power <= aimed)
-    x1, y1 = size[0] - 24, size[1] - 24
-    x0 = x1 - length_nm / shown_nm
-    draw.rectangle((x0 - 12, y1 - 42, size[0], size[1]), fill=(0, 0, 0))
-    draw.rectangle((x0, y1 - 4, x1, y1 + 2), fill=(255, 255, 255))
-    middle, font = (x0 + x1) / 2, ImageFont.load_default(size=20)
-    draw.text((middle, y1 - 10), f"{length_nm:g} nm", fill=(255, 255, 255), font=font, anchor="mb")
+def _scale_bar(draw: ImageDraw.ImageDraw, height: int, shown_nm: float) -> None:
+    """Draw a bar of a round length that fits the band, at its lower end."""
+    longest = shown_nm * (BAND_PX - 40)
+    power = 10.0 ** np.floor(np.log10(longest))
+    length_nm = power * max(step for step in (1, 2, 5) if step * power <= longest)
+    x1, y1 = 20 + length_nm / shown_nm, height - 20
+    draw.rectangle((20, y1 - 4, x1, y1 + 2), fill="white")
+    font = ImageFont.load_default(size=20)
+    draw.text(((20 + x1) / 2, y1 - 10), f"{length_nm:g} nm", fill="white", font=font, anchor="mb")
