@@ -24,7 +24,12 @@ def picture(*shape: int) -> np.ndarray:
 def is_one_sentence(error: pytest.ExceptionInfo[Any]) -> bool:
     """One line of sensible length that says what is wrong and, after it, what to do."""
     text = str(error.value)
-    return "\n" not in text and 30 < len(text) < 330 and any(mark in text for mark in (";", ", so "))
+    return (
+        "\n" not in text
+        and not text.startswith("[")
+        and 30 < len(text) < 330
+        and any(mark in text for mark in (";", ", so "))
+    )
 
 
 def refuses(path: Path, match: str) -> None:

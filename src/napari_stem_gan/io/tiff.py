@@ -20,6 +20,8 @@ LARGEST_RESOLUTION_TAG_A = 1e5  # 10 µm: larger values are print settings (dots
 def read_tiff(path: Path) -> Iterator[Signal]:
     """Read the first series of a TIFF file with its pixel size."""
     with tifffile.TiffFile(path) as file:
+        if not len(file.pages):
+            raise ValueError("it has no page")
         scale, unit = _tiff_scale(file)
         first = file.series[0]
         alike = [series for series in file.series if (series.shape, series.dtype) == (first.shape, first.dtype)]

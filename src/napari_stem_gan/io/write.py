@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +18,15 @@ import tifffile
 
 from napari_stem_gan.image import STEMImage
 
+FULL_BYTES = 2**20
+
 
 class OutputError(OSError):
     """Something could not be written; the message says what to do."""
+
+    def __str__(self) -> str:
+        """Return the sentence, without the error's number."""
+        return self.strerror or super().__str__()
 
 
 def write_image(path: str | Path, image: STEMImage) -> None:
@@ -61,32 +68,36 @@ def atomic_write(path: str | Path, write: Callable[[Path], object]) -> None:
             raise FileNotFoundError(errno.ENOENT, "no such folder")
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "is read-only")
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise _output_error(path, error) from error
+    except OutputError:
+        raise
     except Exception as error:
-        if not _is_disk_full(error):
-            raise
-        raise _output_error(path, OSError(errno.ENOSPC, "disk full")) from error
+        if isinstance(error, OSError) or _is_full(path.parent):
+            raise _output_error(path, error) from error
+        raise
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
-def _is_disk_full(error: Exception) -> bool:
-    """Whether a library's own error (safetensors, torch) stands for a full disk."""
-    text = str(error)
-    return "No space left" in text or "PytorchStreamWriter failed writing" in text
+def _is_full(folder: Path) -> bool:
+    """Whether a write into `folder` failed for want of space; libraries say so in words of their own."""
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
-    if isinstance(error, OutputError):
-        return error
-    code = error.errno
-    if code in (errno.ENOSPC, errno.EDQUOT):
+def _output_error(path: Path, error: Exception) -> OutputError:
+    """Turn the system's error into one sentence."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT) or (code is None and _is_full(path.parent)):
+        code = errno.ENOSPC
         text = f"the disk is full, so '{path}' was not written; free some space and save again"
     elif code in (errno.ENOENT, errno.ENOTDIR):
         text = f"folder '{path.parent}' does not exist; create it or choose another"
@@ -95,7 +106,8 @@ def _output_error(path: Path, error: OSError) -> OutputError:
     elif code in (errno.EACCES, errno.EPERM, errno.EROFS):
         text = f"'{path}' cannot be written because the folder or file is read-only; choose another folder"
     else:
-        text = f"'{path}' was not written ({error.strerror or error}); choose another folder"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        text = f"'{path}' was not written ({reason}); choose another folder"
     return OutputError(code, text)
 
 
