@@ -14,6 +14,7 @@ from pathlib import Path
 from napari_stem_gan import workflow
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.io import read_images
 
 
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> None:
         print(f"{image.name}: {match.material}, rotated by {match.rotation_deg:.2f}°, {match.reason}")
 
     detections = workflow.consume(workflow.detect(images, matches, DetectConfig(threshold=0.5)))
-    table = detections[0].points.concat([detection.points for detection in detections])
+    table = PointTable.concat(detection.points for detection in detections)
     table.to_csv(out, provenance={"made by": "examples/image_to_csv.py"})
     print(f"{len(table)} defects are in {out}")
 

@@ -26,7 +26,7 @@ class LikeImage:
     like: Path
     """Image whose lattice, pixel size, blur and noise the simulations take over."""
     out: Path
-    """Folder for the images (TIFF) and their true defects (truth.csv)."""
+    """Folder for the images (.tif) and the true defects of each (.truth.csv)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +71,5 @@ class TwoTables:
     """Table of true defects."""
     radius_nm: float = 0.095
     """A point within this distance of a true defect of the same kind counts as found."""
+    defect: str = ""
+    """Score this defect only, e.g. V_Se; empty: what the truth file is about."""

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from napari_stem_gan import __version__, workflow
 from napari_stem_gan.cli.arguments import (
     ImagesToFolder,
@@ -21,7 +23,8 @@ from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
-from napari_stem_gan.image import STEMImage
+from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.image import LabelledImage, STEMImage
 from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import SimulateConfig
@@ -100,14 +103,27 @@ def simulate(options: Any, job: Job) -> Answer:
     images, matches = _matched([options.like], options, job)
     config = config_from(SimulateConfig, options)
     drawn = job.finish(workflow.simulate(images, matches, config, stop=job.stop))
-    files = [folder / f"{labelled.image.name}.tif" for labelled in drawn]
-    for path, labelled in zip(files, drawn, strict=True):
-        write_image(path, labelled.image)
-    table = folder / "truth.csv"
-    workflow.truth_table(drawn).to_csv(table, provenance={"parameters": [labelled.parameters for labelled in drawn]})
+    files = []
+    for labelled in drawn:
+        files.append(folder / f"{labelled.image.name}.tif")
+        write_image(files[-1], labelled.image)
+        truth_table(labelled).to_csv(files[-1].with_suffix(".truth.csv"), provenance=labelled.parameters)
     defects = sum(len(labelled.defects) for labelled in drawn)
-    text = f"{len(files)} images and {table.name} with {defects} true defects are in {folder}"
-    return text, {"images": [str(path) for path in files], "truth": str(table), "defects": defects}
+    text = f"{len(files)} images, each with its true defects (.truth.csv, {defects} in all), are in {folder}"
+    return text, {"images": files, "truth": [path.with_suffix(".truth.csv") for path in files], "defects": defects}
+
+
+def truth_table(labelled: LabelledImage) -> PointTable:
+    """True defects of a simulated image as a table with confidence 1."""
+    return PointTable.build(
+        image=labelled.image.name,
+        frame=labelled.image.frame,
+        positions_px=labelled.positions_px,
+        pixel_size_nm=labelled.image.pixel_size_nm,
+        defects=labelled.defects,
+        sublattices=labelled.sublattices,
+        confidence=np.ones(len(labelled.defects)),
+    )
 
 
 def adapt(options: Any, job: Job) -> Answer:
@@ -151,9 +167,11 @@ def evaluate(options: Any, job: Job) -> Answer:
     from napari_stem_gan.detect.evaluate import evaluate as compare
 
     size = options.pixel_size_nm
-    result = compare(options.points, options.truth, radius_nm=options.radius_nm, pixel_size_nm=size).to_dict()
-    text = "precision {precision:.4f}  recall {recall:.4f}  F1 {f1:.4f}  rms {rms_px:.3f} px".format_map(result)
-    return text, result
+    defect = options.defect or None
+    found = compare(options.points, options.truth, radius_nm=options.radius_nm, pixel_size_nm=size, defect=defect)
+    rms = "unknown" if found.rms_px is None else f"{found.rms_px:.3f} px"
+    text = f"precision {found.precision:.4f}  recall {found.recall:.4f}  F1 {found.f1:.4f}  rms {rms}"
+    return text, found.to_dict()
 
 
 def run(options: Any, job: Job) -> Answer:

@@ -44,10 +44,8 @@ class Session(Protocol):
 
 def points_of(table: PointTable, image: STEMImage) -> tuple[NDArray[np.float64], list[str]]:
     """Positions ``(N, 2)`` and names of the defects on one image."""
-    rows = table.rows
-    here = (np.asarray(rows["image"]) == image.name) & (np.asarray(rows["frame"]) == image.frame)
-    positions = np.stack([np.asarray(rows["y_px"], float)[here], np.asarray(rows["x_px"], float)[here]], axis=1)
-    return positions, [str(name) for name in np.asarray(rows["defect"])[here]]
+    here = table.where((table["image"] == image.name) & (table["frame"] == image.frame))
+    return here.positions_px, [str(name) for name in here["defect"]]
 
 
 def report_text(result: Session, pictures: Sequence[Path]) -> str:
@@ -60,10 +58,9 @@ def report_text(result: Session, pictures: Sequence[Path]) -> str:
     pictures
         The overlay of every image, in order; linked by file name.
     """
-    total = len(np.asarray(result.table.rows["defect"]))
     parts = [
         "# Defects found",
-        f"{total} defects on {len(result.images)} images. Every point is in `points.csv` (in nm and in pixels); "
+        f"{len(result.table)} defects on {len(result.images)} images. Every point is in `points.csv`, in nm and in pixels; "
         "hashes, settings and versions are in `points.json`.",
         _image_table(result),
         _defect_table(result),
