@@ -24,6 +24,8 @@ class ScanConfig:
     """Relative stretch along y that specimen drift causes (0.02 = 2 %)."""
     smear_px: float = 0.0
     """Length of the detector's decay along the fast axis in pixels, acting on the signal; its mean delay is removed."""
+    smear_lorentzian: float = 0.5
+    """Share of the slow (Lorentzian) decay in the smear; the rest decays exponentially."""
     ringing: float = 0.0
     """Share of the readout's damped oscillation in the smear (0 to below 1)."""
 
@@ -33,8 +35,9 @@ class ScanConfig:
         if not 0 <= self.jitter_correlation < 1:
             got = self.jitter_correlation
             raise ValueError(f"jitter_correlation must be at least 0 and below 1, got {got}; try 0.5")
-        if not 0 <= self.ringing < 1:
-            raise ValueError(f"ringing must be at least 0 and below 1, got {self.ringing}; try 0")
+        if not (0 <= self.ringing < 1 and 0 <= self.smear_lorentzian <= 1):
+            got = (self.ringing, self.smear_lorentzian)
+            raise ValueError(f"ringing and smear_lorentzian must lie between 0 and 1, got {got}; try 0 and 0.5")
         if max(abs(self.drift_shear), abs(self.drift_scale)) >= 0.5:
             raise ValueError("drift_shear and drift_scale must lie between -0.5 and 0.5; try 0.02")
 
@@ -51,6 +54,8 @@ class DetectorConfig:
     """Readout noise (standard deviation) in electrons."""
     tail_px: float = 0.0
     """Length of the decay along the fast axis in pixels, acting on the counts (correlates noise along rows)."""
+    tail_lorentzian: float = 0.5
+    """Share of the slow (Lorentzian) decay in the tail; the rest decays exponentially."""
     row_noise: float = 0.0
     """Relative gain variation from row to row (standard deviation)."""
     row_line_fraction: float = 0.0
@@ -71,6 +76,8 @@ class DetectorConfig:
             raise ValueError(f"dose_e_per_A2 must be positive, got {self.dose_e_per_A2}; try 1e5")
         if min(self.pmt_spread, self.read_noise_e, self.tail_px, self.row_noise, self.quantisation) < 0:
             raise ValueError("noise, tail and quantisation must not be negative; set them to 0 or more")
+        if not 0 <= self.tail_lorentzian <= 1:
+            raise ValueError(f"tail_lorentzian must lie between 0 and 1, got {self.tail_lorentzian}; try 0.5")
         if not (0 <= self.row_line_fraction <= 1 and 0 <= self.bad_pixel_fraction <= 1):
             raise ValueError("row_line_fraction and bad_pixel_fraction must lie between 0 and 1; try 0")
         if not (self.gain > 0 and self.saturation_e > 0):
@@ -116,6 +123,7 @@ def draw_scan(
         drift_shear=rng.uniform(-drift, drift),
         drift_scale=rng.uniform(-drift, drift),
         smear_px=rng.uniform(0.1, 2.0) if rng.random() < 0.4 else 0.0,
+        smear_lorentzian=rng.uniform(0.0, 0.6),
         ringing=rng.uniform(0.0, 0.3) if rng.random() < 0.3 else 0.0,
     )
 
@@ -146,6 +154,7 @@ def draw_detector(
         pmt_spread=sometimes(0.7, 0.5),
         read_noise_e=sometimes(0.5, 1.0),
         tail_px=sometimes(0.3, 1.5),
+        tail_lorentzian=float(rng.uniform(0.0, 0.6)),
         row_noise=sometimes(0.3, 0.03),
         row_line_fraction=sometimes(0.05, 0.03) if artefacts else 0.0,
         bad_pixel_fraction=sometimes(0.05, 0.002) if artefacts else 0.0,

@@ -82,7 +82,7 @@ def detect_electrons(
     if bool((spread > 0).any()):
         noise = torch.randn(batch.shape, generator=generator, device=batch.device, dtype=batch.dtype)
         electrons = electrons + spread * noise
-    electrons = smear(electrons, value("tail_px"), torch.zeros_like(value("tail_px")))
+    electrons = smear(electrons, value("tail_px"), value("tail_lorentzian"), torch.zeros_like(value("tail_px")))
     if bool((value("row_line_fraction") > 0).any()):
         electrons = row_lines(electrons, value("row_line_fraction"), generator)
     if bool((value("bad_pixel_fraction") > 0).any()):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from napari_stem_gan.degrade.config import ScanConfig
 from napari_stem_gan.image import FloatImage
 
-KERNEL_PX = 48
+KERNEL_PX = 32
 Config = TypeVar("Config")
 
 
@@ -118,13 +118,13 @@ def warp(image: Tensor, field: Tensor) -> Tensor:
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="reflection", align_corners=True)
 
 
-def fast_scan_kernel(length_px: Tensor, ringing: Tensor) -> Tensor:
-    """Make the detector's response along the fast axis: Lorentzian decay and damped oscillation (eqs 48, 49).
+def fast_scan_kernel(length_px: Tensor, lorentzian: Tensor, ringing: Tensor) -> Tensor:
+    """Make the detector's response along the fast axis: decay and damped oscillation (eqs 48, 49).
 
     Parameters
     ----------
-    length_px, ringing
-        Decay length in pixels and share of the oscillation, both ``(B, 1, 1, 1)``.
+    length_px, lorentzian, ringing
+        Decay length in pixels, share of the Lorentzian in the decay, share of the oscillation, all ``(B, 1, 1, 1)``.
 
     Returns
     -------
@@ -133,27 +133,26 @@ def fast_scan_kernel(length_px: Tensor, ringing: Tensor) -> Tensor:
     """
     length = length_px.view(-1, 1).clamp(min=1e-3)
     x = torch.arange(KERNEL_PX, device=length.device, dtype=length.dtype)[None]
-    lorentzian = 1 / (1 + (x / length) ** 2)
-    lorentzian = lorentzian / lorentzian.sum(dim=1, keepdim=True)
+    slow, fast = 1 / (1 + (x / length) ** 2), torch.exp(-x / length)
     wave = torch.exp(-x / (2 * length)) * torch.cos(math.pi * x / (2 * length.clamp(min=1.0)))
-    wave = wave / wave.sum(dim=1, keepdim=True)
-    share = ringing.view(-1, 1)
-    return (1 - share) * lorentzian + share * wave
+    slow, fast, wave = (part / part.sum(dim=1, keepdim=True) for part in (slow, fast, wave))
+    share, ring = lorentzian.view(-1, 1), ringing.view(-1, 1)
+    return (1 - ring) * (share * slow + (1 - share) * fast) + ring * wave
 
 
-def smear(image: Tensor, length_px: Tensor, ringing: Tensor) -> Tensor:
+def smear(image: Tensor, length_px: Tensor, lorentzian: Tensor, ringing: Tensor) -> Tensor:
     """Convolve along the fast axis with the detector's response and take out its mean delay.
 
     Parameters
     ----------
     image
         Images ``(B, 1, Y, X)``.
-    length_px, ringing
+    length_px, lorentzian, ringing
         See `fast_scan_kernel`; a length of 0 leaves the image as it is.
     """
     if not bool((length_px > 0).any()):
         return image
-    kernel = fast_scan_kernel(length_px, ringing)
+    kernel = fast_scan_kernel(length_px, lorentzian, ringing)
     pad = min(KERNEL_PX, image.shape[-1] - 1)
     padded = F.pad(image, (pad, pad, 0, 0), mode="reflect")
     width = padded.shape[-1]
@@ -195,7 +194,7 @@ def distort(
         field = displacement((batch.shape[-2], batch.shape[-1]), configs, generator, device=batch.device)
     field = field if field.ndim == 4 else field[None]
     moved = warp(batch, field) if bool(field.any()) else batch
-    moved = smear(moved, per_image(configs, "smear_px", moved), per_image(configs, "ringing", moved))
+    moved = smear(moved, *(per_image(configs, name, moved) for name in ("smear_px", "smear_lorentzian", "ringing")))
     return moved.reshape(image.shape)
 
 
