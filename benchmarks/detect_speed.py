@@ -1,0 +1,73 @@
+"""Time and memory of detect on one 1024² image; the bar is 8 s and 2 GiB on two CPU cores.
+
+    python benchmarks/detect_speed.py [--side 1024] [--repeats 3]
+
+Runs in a process of its own, so that the peak is that of detect and of what it imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+
+import numpy as np
+
+from napari_stem_gan import workflow
+from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
+from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.image import STEMImage
+from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.pairs import draw_pair
+
+PIXEL_SIZE_A = 0.2
+
+
+def specimen(side: int) -> STEMImage:
+    """A noisy WSe2 image of our own, `side` × `side` pixels."""
+    rng = np.random.default_rng(0)
+    drawn = draw_pair(
+        get_material("WSe2"),
+        shape=(side, side),
+        pixel_size_A=PIXEL_SIZE_A,
+        rotation_deg=7.0,
+        optics=OpticsConfig(),
+        defects=DefectConfig(),
+        degrade=None,
+        rng=rng,
+    ).image
+    noise = rng.normal(0, 0.1 * float(drawn.data.std()), drawn.shape)
+    return STEMImage(data=(drawn.data + noise).astype(np.float32), pixel_size_A=PIXEL_SIZE_A, name="specimen")
+
+
+def peak_gib() -> float:
+    """Largest resident memory of this process so far, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def main() -> None:
+    """Print time and peak memory with and without averaging over flips."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    image = specimen(options.side)
+    matches = workflow.consume(workflow.match_images([image], MatchConfig(material="WSe2")))
+    print(f"match: {matches[0].reason or 'accepted'}; peak so far {peak_gib():.2f} GiB")
+    print("| average_flips | first, s | best of the rest, s | points | peak, GiB |\n|---|---|---|---|---|")
+    for flips in (False, True):
+        seconds = []
+        for _ in range(options.repeats):
+            start = time.perf_counter()
+            config = DetectConfig(average_flips=flips)
+            (found,) = workflow.consume(workflow.detect([image], matches, config, device="cpu"))
+            seconds.append(time.perf_counter() - start)
+        best = min(seconds[1:], default=seconds[0])
+        print(f"| {flips} | {seconds[0]:.2f} | {best:.2f} | {len(found.points)} | {peak_gib():.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
