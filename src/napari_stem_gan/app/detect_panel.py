@@ -1,0 +1,149 @@
+"""Detect: points, threshold slider, legend, CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSlider, QWidget
+
+from napari_stem_gan.app.jobs import CANDIDATE_FLOOR, Outcome
+from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.symbols import legend
+from napari_stem_gan.detect.config import DetectConfig
+
+SLIDER_STEPS = 1000
+SESSION, SHIPPED, FILE = "this session's adapted model", "as shipped", "Choose a file…"
+
+
+class DetectPanel(StepPanel):
+    """Form of `DetectConfig` with a slider for the threshold.
+
+    `threshold_changed` carries the new threshold, `save_requested` the path of a CSV.
+    """
+
+    step = "detect"
+    sentence = "Marks every vacancy and substitution on the images. The slider filters what was found, at once."
+    basic = ()
+    hidden = ("threshold",)
+    threshold_changed = Signal(float)
+    save_requested = Signal(str)
+
+    @classmethod
+    def default(cls) -> DetectConfig:
+        """The config that Defaults puts back."""
+        return DetectConfig()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._session_model: Any = None
+        self._threshold = DetectConfig().threshold
+        super().__init__(parent)
+
+    def value(self) -> DetectConfig:
+        """The config with the slider's threshold."""
+        return replace(self.form.value(), threshold=self._threshold)
+
+    def set_value(self, config: DetectConfig) -> None:
+        """Show a config; its threshold goes to the slider."""
+        super().set_value(config)
+        self.set_threshold(config.threshold)
+
+    def threshold(self) -> float:
+        """Lowest confidence shown."""
+        return self._threshold
+
+    def set_threshold(self, threshold: float) -> None:
+        """Move the slider."""
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(threshold * SLIDER_STEPS))
+        self.slider.blockSignals(False)
+        self._threshold = threshold
+        self._show_threshold()
+
+    def model(self) -> Any:
+        """What to detect with: the session's model, a name or a path, or None for the shipped finder."""
+        choice = self.models.currentData()
+        return self._session_model if choice == SESSION else choice
+
+    def show_outcome(self, outcome: Outcome) -> str:
+        """Offer the session's model and the CSV."""
+        if outcome.model is not None:
+            self._session_model = outcome.model
+            self.list_models(choose=SESSION)
+        if outcome.detections is None:
+            return ""
+        self.save.setEnabled(True)
+        return "points on the images"
+
+    def show_points(self, defects: Sequence[str]) -> None:
+        """Show the legend with counts."""
+        self.show_result(legend(defects) if defects else "No point above the threshold.")
+
+    def list_models(self, choose: str | None = None) -> None:
+        """List the models anew: the session's, the shipped one, saved ones, a file."""
+        from napari_stem_gan.models import list_models, weights_folder
+
+        keep = choose or self.models.currentData()
+        files = [file for file in list_models() if file.kind in ("finder", "session")]
+        files = [file for file in files if file.path.parent != weights_folder()]
+        self.models.blockSignals(True)
+        self.models.clear()
+        self.models.addItem(SHIPPED, None)
+        if self._session_model is not None:
+            self.models.insertItem(0, SESSION, SESSION)
+        for file in files:
+            self.models.addItem(file.name, str(file.path))
+        if keep is not None and self.models.findData(keep) < 0:
+            self.models.addItem(str(keep), keep)
+        self.models.addItem(FILE, FILE)
+        self.models.setCurrentIndex(max(0, self.models.findData(keep)))
+        self.models.blockSignals(False)
+
+    def _build(self) -> None:
+        super()._build()
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(round(CANDIDATE_FLOOR * SLIDER_STEPS), SLIDER_STEPS)
+        self.slider.setToolTip("Only points at least this confident are shown and saved; moving it needs no new search")
+        self.number = QLabel()
+        line = QHBoxLayout()
+        line.addWidget(self.slider)
+        line.addWidget(self.number)
+        self.models = QComboBox()
+        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.models.setToolTip("The network that finds the defects")
+        self.models.addItem(SHIPPED, None)
+        self.models.addItem(FILE, FILE)
+        rows = QFormLayout()
+        rows.addRow("Threshold", line)
+        rows.addRow("Model", self.models)
+        self.rows.insertLayout(1, rows)
+        self.save = self.add_button("Save CSV…", "Save the points that are shown, in nm and pixels")
+        self.save.setEnabled(False)
+
+    def _connect(self) -> None:
+        super()._connect()
+        self.slider.valueChanged.connect(self._on_slider)
+        self.models.activated.connect(self._on_model)
+        self.save.clicked.connect(self._on_save)
+
+    def _on_slider(self, place: int) -> None:
+        self._threshold = place / SLIDER_STEPS
+        self._show_threshold()
+        self.threshold_changed.emit(self._threshold)
+
+    def _show_threshold(self) -> None:
+        self.number.setText(f"{self._threshold:.2f}")
+
+    def _on_model(self, index: int) -> None:
+        if self.models.itemData(index) != FILE:
+            return
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a model", "", "Models (*.safetensors)")
+        self.models.setCurrentIndex(0)
+        self.list_models(choose=path or None)
+
+    def _on_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save points", "points.csv", "Points in nm (*.csv)")
+        if path:
+            self.save_requested.emit(path if path.lower().endswith(".csv") else f"{path}.csv")

@@ -1,0 +1,176 @@
+"""What each button runs: the workflow's step, after the images are made and the lattice is matched."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from napari_stem_gan.app.layers import Source
+from napari_stem_gan.image import STEMImage
+
+STEPS = ("match", "simulate", "adapt", "detect", "restore")
+CANDIDATE_FLOOR = 0.05  # kept below the threshold, so that the slider needs no new inference
+
+Steps = Generator[Any, None, "Outcome"]
+
+
+def load_workflow() -> Any:
+    """Import the workflow when the first job runs, not when the panel opens."""
+    return importlib.import_module("napari_stem_gan.workflow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Everything that a job needs, taken in the main thread before it starts.
+
+    Parameters
+    ----------
+    sources
+        The layers to work on.
+    configs
+        Config of each step, by its name in `STEPS`.
+    device
+        ``auto``, ``cuda``, ``mps`` or ``cpu``.
+    matches
+        Matches of these images from an earlier job, if they are still true.
+    simulated
+        Simulated images of an earlier job, to show translated after Adapt.
+    model
+        Model for Detect: a session model, a name, a path, or None for the shipped finder.
+    folder
+        Where "Run all" writes its files; None writes nothing.
+    load
+        Imports the workflow; tests put their own in.
+    """
+
+    sources: tuple[Source, ...]
+    configs: Mapping[str, Any]
+    device: str = "auto"
+    matches: tuple[Any, ...] | None = None
+    simulated: Sequence[Any] | None = None
+    model: Any = None
+    folder: Path | None = None
+    load: Callable[[], Any] = load_workflow
+
+    def images(self) -> list[STEMImage]:
+        """All frames of all layers; runs in the worker."""
+        return [image for source in self.sources for image in source.images()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job found; None where it did not look.
+
+    Lists run parallel to the images: all frames of the first source, then of the second.
+    """
+
+    step: str
+    sources: tuple[Source, ...]
+    matches: Sequence[Any] | None = None
+    simulated: Sequence[Any] | None = None
+    translated: Sequence[Any] | None = None
+    model: Any = None
+    detections: Sequence[Any] | None = None
+    restored: Sequence[Any] | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def per_source(self, results: Sequence[Any]) -> list[tuple[Source, list[Any]]]:
+        """Split a list that runs parallel to the images by source."""
+        pairs, start = [], 0
+        for source in self.sources:
+            pairs.append((source, list(results[start : start + source.frames])))
+            start += source.frames
+        return pairs
+
+
+def job(step: str, request: Request) -> Callable[[threading.Event], Steps]:
+    """The job of one button.
+
+    Parameters
+    ----------
+    step
+        A name in `STEPS`, or ``run`` for all of them.
+    request
+        What to work on.
+
+    Returns
+    -------
+    callable
+        Takes the stop event, returns a generator of `Progress` that returns an `Outcome`.
+    """
+    run = {"match": _match, "simulate": _simulate, "adapt": _adapt, "detect": _detect, "restore": _restore}
+
+    def steps(stop: threading.Event) -> Steps:
+        return (yield from run.get(step, _run)(request, request.load(), stop))
+
+    return steps
+
+
+def _matched(
+    request: Request, workflow: Any, images: list[STEMImage], stop: threading.Event
+) -> Generator[Any, None, Any]:
+    if request.matches is not None:
+        return list(request.matches)
+    return (yield from workflow.match_images(images, request.configs["match"], stop=stop))
+
+
+def _match(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    matches = yield from workflow.match_images(request.images(), request.configs["match"], stop=stop)
+    return Outcome(step="match", sources=request.sources, matches=matches)
+
+
+def _simulate(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    images = request.images()
+    matches = yield from _matched(request, workflow, images, stop)
+    simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=stop)
+    return Outcome(step="simulate", sources=request.sources, matches=matches, simulated=simulated)
+
+
+def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    images = request.images()
+    matches = yield from _matched(request, workflow, images, stop)
+    config = request.configs["adapt"]
+    model = yield from workflow.adapt(images, matches, config, device=request.device, stop=stop)
+    simulated = request.simulated
+    if simulated is None:  # to be shown beside its translation; Stop has already done its work
+        simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=threading.Event())
+    translated = [model.translate(labelled) for labelled in simulated]
+    return Outcome(
+        step="adapt", sources=request.sources, matches=matches, simulated=simulated, translated=translated,
+        model=model, report=model.report,
+    )  # fmt: skip
+
+
+def _detect(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    images = request.images()
+    matches = yield from _matched(request, workflow, images, stop)
+    config = with_candidates(request.configs["detect"])
+    detections = yield from workflow.detect(
+        images, matches, config, model=request.model, device=request.device, stop=stop
+    )
+    return Outcome(step="detect", sources=request.sources, matches=matches, detections=detections)
+
+
+def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    config = request.configs["restore"]
+    restored = yield from workflow.restore(request.images(), config, device=request.device, stop=stop)
+    return Outcome(step="restore", sources=request.sources, restored=restored)
+
+
+def _run(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    configs = dict(request.configs)
+    if request.folder is None:  # files have to hold what the threshold lets through
+        configs["detect"] = with_candidates(configs["detect"])
+    config, images = workflow.RunConfig(**configs), request.images()
+    result = yield from workflow.run(images, config, device=request.device, stop=stop, folder=request.folder)
+    found = {name: getattr(result, name) for name in ("matches", "simulated", "translated", "detections", "restored")}
+    return Outcome(step="run", sources=request.sources, model=result.model, report=result.report, **found)
+
+
+def with_candidates(config: Any) -> Any:
+    """The detection config that also keeps candidates below its threshold."""
+    return replace(config, threshold=min(config.threshold, CANDIDATE_FLOOR))

@@ -1,0 +1,175 @@
+"""Result layers: added once on their source, filled again at every run; layers of others stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer, Points
+
+from napari_stem_gan.app import points
+from napari_stem_gan.app.layers import Source, geometry
+
+MARK = "napari-stem-gan"
+INVENTED, ERASED = "invented", "erased"
+
+
+@dataclass
+class ResultLayers:
+    """The layers that one viewer has from us.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer; only its public layer list is used.
+    """
+
+    viewer: Any
+    _layers: dict[tuple[int, str], tuple[Layer, Layer]] = field(default_factory=dict)
+    _candidates: dict[int, points.CandidatePoints] = field(default_factory=dict)
+
+    def is_ours(self, layer: Layer) -> bool:
+        """Whether `layer` is one of our results."""
+        return any(layer is mine for _, mine in self._layers.values())
+
+    def find(self, source: Layer, kind: str) -> Layer | None:
+        """Our layer of a kind on a source, if it is still in the viewer."""
+        _, layer = self._layers.get((id(source), kind), (None, None))
+        return layer if layer is not None and layer in self.viewer.layers else None
+
+    def of_kind(self, kind: str) -> list[tuple[Layer, Layer]]:
+        """Pairs (source, our layer) of a kind that are still in the viewer."""
+        pairs = [pair for (_, name), pair in self._layers.items() if name == kind]
+        return [(source, layer) for source, layer in pairs if layer in self.viewer.layers]
+
+    def of_source(self, source: Layer) -> list[Layer]:
+        """All our layers on a source that are still in the viewer."""
+        mine = [layer for layer_source, layer in self._layers.values() if layer_source is source]
+        return [layer for layer in mine if layer in self.viewer.layers]
+
+    def show_image(self, source: Layer, kind: str, data: Any, **display: Any) -> Image:
+        """Show an image result, shape ``(Y, X)`` or ``(N, Y, X)``, on its source.
+
+        Parameters
+        ----------
+        source
+            The layer whose scale, translate, units and axis labels are carried over.
+        kind
+            Name of the result, e.g. ``restored``; one layer per source and kind.
+        data
+            The pixels.
+        **display
+            Options of `viewer.add_image` for the first time.
+
+        Returns
+        -------
+        Image
+            The layer.
+        """
+        layer = self.find(source, kind)
+        if layer is not None and layer.ndim == data.ndim:
+            layer.data = data
+            layer.reset_contrast_limits()
+            place(layer, geometry(source, data.ndim))
+            return layer
+        return self._add(source, kind, Image(data, name=_name(source, kind), **geometry(source, data.ndim), **display))
+
+    def show_truth(
+        self, source: Layer, data: Any, defects: Sequence[str], sublattices: Sequence[str], size: float
+    ) -> Points:
+        """Show true points ``(N, 3)`` of simulated images as (image, y, x)."""
+        features = {
+            "defect": np.asarray(defects, dtype=object),
+            "sublattice": np.asarray(sublattices, dtype=object),
+            "confidence": np.ones(len(data)),
+            points.CANDIDATE: np.arange(len(data)),
+        }
+        return self._show_points(source, "truth", np.asarray(data, dtype=float).reshape(len(data), 3), features, size)
+
+    def show_candidates(self, source: Source, columns: points.Columns, threshold: float, size: float) -> Points:
+        """Show the candidates of one source that are above the threshold; forgets edits of an earlier run."""
+        candidates = points.CandidatePoints(columns, source.layer.ndim, source.name)
+        self._candidates[id(source.layer)] = candidates
+        data, features = candidates.contents(threshold)
+        return self._show_points(source.layer, "defects", data, features, size)
+
+    def show_changes(self, source: Source, invented: Any, erased: Any, size: float) -> Points | None:
+        """Mark columns that restoration invented (+) or erased (×); None where there are none."""
+        data = np.concatenate([invented, erased])
+        layer = self.find(source.layer, "changed columns")
+        if not len(data) and layer is None:
+            return None
+        names = np.array([INVENTED] * len(invented) + [ERASED] * len(erased), dtype=object)
+        features = {"defect": names, "sublattice": np.full(len(data), "", object), "confidence": np.ones(len(data))}
+        layer = self._show_points(source.layer, "changed columns", data, features, size)
+        if len(data):
+            layer.symbol = ["cross" if name == INVENTED else "x" for name in names]
+        return layer
+
+    def filter(self, threshold: float) -> list[str]:
+        """Show the candidates above a threshold, without any new inference.
+
+        Parameters
+        ----------
+        threshold
+            Lowest confidence shown, 0 to 1.
+
+        Returns
+        -------
+        list of str
+            Defect names of all points shown.
+        """
+        shown: list[str] = []
+        for source, layer in self.of_kind("defects"):
+            candidates = self._candidates[id(source)]
+            candidates.remember_edits(layer)
+            data, features = candidates.contents(threshold)
+            points.fill(layer, data, features)
+            shown += [str(name) for name in features["defect"]]
+        return shown
+
+    def defects(self) -> list[str]:
+        """Defect names of all points shown now."""
+        return [str(name) for _, layer in self.of_kind("defects") for name in layer.features["defect"]]
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Columns of our table for each source with defects, as shown now."""
+        return [points.table_columns(layer, source) for source, layer in self.of_kind("defects")]
+
+    def follow(self, source: Layer) -> None:
+        """Put our layers of a source where it lies now, after its scale was corrected."""
+        for layer in self.of_source(source):
+            place(layer, geometry(source, layer.ndim))
+
+    def _show_points(self, source: Layer, kind: str, data: Any, features: dict[str, Any], size: float) -> Points:
+        layer = self.find(source, kind)
+        if layer is None or layer.ndim != data.shape[1]:
+            kwargs = points.points_kwargs(source, data.shape[1], size)
+            layer = Points(np.zeros((0, data.shape[1])), name=_name(source, kind), **kwargs)
+            self._add(source, kind, layer)
+        points.fill(layer, data, features)
+        layer.size = size
+        layer.current_size = size
+        place(layer, geometry(source, data.shape[1]))
+        return layer
+
+    def _add(self, source: Layer, kind: str, layer: Layer) -> Layer:
+        """Put a new layer right above its source's others, and keep the user's selection."""
+        selected = set(self.viewer.layers.selection)
+        layer.metadata[MARK] = kind
+        self._layers[id(source), kind] = (source, layer)
+        self.viewer.add_layer(layer)
+        self.viewer.layers.selection = {one for one in selected if one in self.viewer.layers}
+        return layer
+
+
+def place(layer: Layer, where: dict[str, Any]) -> None:
+    """Set scale, translate, units and axis labels of a layer where they differ."""
+    for name, value in where.items():
+        setattr(layer, name, value)
+
+
+def _name(source: Layer, kind: str) -> str:
+    return f"{source.name} {kind}"

@@ -1,0 +1,295 @@
+"""The workbench: Match, Simulate, Adapt, Detect, Restore, and one button for all of them."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image, Layer
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_stem_gan.app import settings
+from napari_stem_gan.app.csv_file import write_tables
+from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
+from napari_stem_gan.app.layers import Source, read_layer, summary
+from napari_stem_gan.app.results import ResultLayers
+from napari_stem_gan.app.shell import Shell
+from napari_stem_gan.app.show import show_outcome
+from napari_stem_gan.app.worker import Bridge, Ending
+from napari_stem_gan.image import ImageError
+
+NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sample › napari-stem-gan"
+NOT_SELECTED = "no image layer is selected: select one, or choose 'all image layers'"
+ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
+LATER_MS = 50
+
+
+class Session:
+    """What the panels of one viewer share: our layers, the last matches, the session's model."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.results = ResultLayers(viewer)
+        self.matches: tuple[Any, ...] | None = None
+        self.matches_of: Any = None
+        self.simulated: Any = None
+
+
+class Workbench(QWidget):
+    """Dock widget for one or all steps.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer to work in.
+    steps
+        Names of the steps to show; several also get "Run all".
+    """
+
+    _open: weakref.WeakSet[Workbench] = weakref.WeakSet()
+
+    def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = STEPS) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.steps = steps
+        self.load_workflow = load_workflow
+        self._session = self._find_session(napari_viewer)
+        self._running: Request | None = None
+        self._step = ""
+        self._ending_text = ""
+        self._build()
+        self._connect()
+        Workbench._open.add(self)
+        self.refresh()
+
+    @property
+    def results(self) -> ResultLayers:
+        """Our layers in this viewer."""
+        return self._session.results
+
+    def sources(self) -> tuple[tuple[Source, ...], list[str]]:
+        """The layers to work on, and why others are left out.
+
+        Returns
+        -------
+        tuple
+            Sources, top of the layer list last, and one sentence per image layer that cannot be used.
+        """
+        chosen = self.viewer.layers.selection if self.shell.only_selected() else self.viewer.layers
+        sources, reasons = [], []
+        for layer in self.viewer.layers:
+            if layer not in chosen or not isinstance(layer, Image) or self.results.is_ours(layer):
+                continue
+            try:
+                sources.append(read_layer(layer))
+            except ImageError as error:
+                reasons.append(str(error))
+        return tuple(sources), reasons
+
+    def refresh(self) -> None:
+        """Show what is understood now; called when layers, selection or forms change."""
+        sources, reasons = self.sources()
+        if "match" in self.shell.panels:
+            self.shell.panels["match"].understand(sources)
+        errors = {name: panel.error() for name, panel in self.shell.panels.items()}
+        problem = ""
+        if not sources:
+            problem = reasons[0] if reasons else NOT_SELECTED if self.shell.only_selected() else NO_LAYER
+        notes = [source.note for source in sources if source.note] + [f"left out: {text}" for text in reasons]
+        self.shell.show_understood(summary(sources) if sources else "", notes, problem, errors)
+        self.shell.set_running(self.bridge.is_running())
+
+    def start(self, step: str) -> None:
+        """Start a step, or ``run`` for all; what blocks it is a notification."""
+        blocked = self.shell.blocked(step)
+        if blocked or self.bridge.is_running():
+            show_error(blocked or "a job is running; stop it first")
+            return
+        request = self._request()
+        for panel in self.shell.panels.values():
+            panel.keep()
+        self._step, self._running, self._ending_text = step, request, ""
+        self.shell.progress.begin("Run all" if step == "run" else step.capitalize())
+        self.bridge.start(job(step, request))
+        self.shell.set_running(True)
+
+    def stop(self) -> None:
+        """Ask the running job to stop within one tile or step."""
+        self.bridge.stop()
+        self.shell.show_stopping()
+
+    def save_csv(self, path: str) -> None:
+        """Write the points that are shown, and a JSON beside them; a failure is a notification."""
+        try:
+            count = write_tables(path, self.results, self._configs(), self.shell.panels["detect"].model())
+        except (OSError, ValueError) as error:
+            show_error(str(error))
+            return
+        show_info(f"{count} points saved to {path}")
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Stop the running job when the panel is closed."""
+        self.bridge.stop()
+        super().closeEvent(event)
+
+    def _build(self) -> None:
+        self.shell = Shell(self.steps, self)
+        self.bridge = Bridge(self)
+        self._refresh_timer = QTimer(self)
+        self._refresh_timer.setSingleShot(True)
+        self._refresh_timer.setInterval(LATER_MS)
+
+    def _connect(self) -> None:
+        self._refresh_timer.timeout.connect(self.refresh)
+        self.shell.start_requested.connect(self.start)
+        self.shell.stop_requested.connect(self.stop)
+        self.shell.changed.connect(self.refresh)
+        self.shell.folder_requested.connect(self._choose_folder)
+        self.bridge.progressed.connect(self.shell.progress.add)
+        self.bridge.returned.connect(self._on_returned)
+        self.bridge.failed.connect(self._on_failed)
+        self.bridge.ended.connect(self._on_ended)
+        panels = self.shell.panels
+        if "match" in panels:
+            panels["match"].calibrate_requested.connect(self.calibrate)
+        if "detect" in panels:
+            panels["detect"].threshold_changed.connect(self._on_threshold)
+            panels["detect"].save_requested.connect(self.save_csv)
+        if "adapt" in panels and "detect" in panels:
+            panels["adapt"].model_saved.connect(self._on_model_saved)
+        for events in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            events.connect(self._later)
+        self.viewer.layers.selection.events.changed.connect(self._later)
+        self.viewer.layers.events.inserted.connect(self._watch)
+        for layer in self.viewer.layers:
+            self._watch_layer(layer)
+
+    def _find_session(self, viewer: Any) -> Session:
+        shared = [other._session for other in Workbench._open if other.viewer is viewer]
+        return shared[0] if shared else Session(viewer)
+
+    def _later(self, event: Any = None) -> None:
+        self._refresh_timer.start()
+
+    def _watch(self, event: Any) -> None:
+        self._watch_layer(event.value)
+
+    def _watch_layer(self, layer: Layer) -> None:
+        for emitter in (layer.events.scale, layer.events.units, layer.events.name, layer.events.data):
+            emitter.connect(self._later)
+
+    def _configs(self) -> dict[str, Any]:
+        return self.shell.configs()
+
+    def _request(self) -> Request:
+        configs = self._configs()
+        sources, _ = self.sources()
+        known = self._session.matches_of == (configs["match"], [source.key() for source in sources])
+        simulated = self._session.simulated if known else None
+        return Request(
+            sources=sources, configs=configs, device=self.shell.device.value(), model=self.shell.model(),
+            matches=self._session.matches if known else None, simulated=simulated, folder=self.shell.folder(),
+            load=self.load_workflow,
+        )  # fmt: skip
+
+    def _on_returned(self, outcome: Outcome) -> None:
+        self._remember(outcome)
+        show_outcome(self.results, outcome, self.shell.threshold())
+        remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
+        self.shell.show_remarks(remarks)
+        if outcome.detections is not None:
+            self._show_legend(self.results.defects())
+        self._ending_text = " · ".join(text for text in [remarks.get(outcome.step, ""), self._folder_text()] if text)
+
+    def _remember(self, outcome: Outcome) -> None:
+        if outcome.matches is not None and self._running is not None:
+            keys = [source.key() for source in outcome.sources]
+            self._session.matches = tuple(outcome.matches)
+            self._session.matches_of = (self._running.configs["match"], keys)
+        if outcome.simulated is not None:
+            self._session.simulated = outcome.simulated
+
+    def _folder_text(self) -> str:
+        folder = self._running.folder if self._running is not None and self._step == "run" else None
+        return "" if folder is None else f"files in {folder}"
+
+    def _on_failed(self, sentence: str) -> None:
+        self._ending_text = sentence
+        show_error(sentence)
+
+    def _on_ended(self, ending: Ending) -> None:
+        text = ": ".join(part for part in (ENDINGS[ending], self._ending_text) if part)
+        self.shell.progress.end(ending, text)
+        self._running = None
+        self.shell.set_running(False)
+        self.refresh()
+
+    def _on_threshold(self, threshold: float) -> None:
+        self._show_legend(self.results.filter(threshold))
+
+    def _show_legend(self, defects: list[str]) -> None:
+        if "detect" in self.shell.panels and self.results.of_kind("defects"):
+            self.shell.panels["detect"].show_points(defects)
+
+    def _on_model_saved(self, path: str) -> None:
+        self.shell.panels["detect"].list_models()
+
+    def _choose_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Save the results of Run all to", settings.kept("folder", ""))
+        if path:
+            settings.keep("folder", str(Path(path).parent))
+            self.shell.set_folder(path)
+
+    def calibrate(self, corrected: list[tuple[Source, float]]) -> None:
+        """Write corrected pixel sizes (nm) into the scale of the layers; our results follow.
+
+        Parameters
+        ----------
+        corrected
+            Pairs (source, pixel size in nm).
+        """
+        for source, size_nm in corrected:
+            layer = source.layer
+            lead = layer.ndim - 2
+            layer.scale = (*layer.scale[:lead], size_nm, size_nm)
+            layer.units = (*layer.units[:lead], "nm", "nm")
+            self.results.follow(layer)
+        if corrected:
+            show_info(f"Corrected the scale of {len(corrected)} layer{'s' if len(corrected) != 1 else ''}")
+
+
+class MatchWidget(Workbench):
+    """Match alone."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, ("match",))
+
+
+class SimulateWidget(Workbench):
+    """Simulate alone."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, ("simulate",))
+
+
+class AdaptWidget(Workbench):
+    """Adapt alone."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, ("adapt",))
+
+
+class DetectWidget(Workbench):
+    """Detect alone."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, ("detect",))
+
+
+class RestoreWidget(Workbench):
+    """Restore alone."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer, ("restore",))
