@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pytest
+
+from napari_stem_gan.cli.commands import COMMANDS, RUN_CONFIGS
+from napari_stem_gan.cli.options import OptionsError, config_from, field_sentences, options_class, parse
+from napari_stem_gan.detect.config import DetectConfig
+
+TWO_FILES = {
+    "info": [],
+    "match": ["a.tif"],
+    "simulate": ["--like", "a.tif", "--out", "d"],
+    "adapt": ["a.tif", "--out", "m"],
+    "detect": ["a.tif", "--out", "p.csv"],
+    "restore": ["a.tif", "--out", "d"],
+    "evaluate": ["p.csv", "t.csv"],
+    "run": ["a.tif", "--out", "d"],
+}
+
+
+def parsed(*words: str):
+    return parse(words, COMMANDS, program="napari-stem-gan", description="")
+
+
+def test_the_commands_are_those_of_the_documentation() -> None:
+    assert [command.name for command in COMMANDS] == list(TWO_FILES)
+
+
+@pytest.mark.parametrize("name", list(TWO_FILES))
+def test_every_command_takes_the_common_options(name: str) -> None:
+    common = ["--device", "cpu", "--seed", "7", "--pixel-size-nm", "0.02", "--json"]
+    command, options = parsed(name, *TWO_FILES[name], *common)
+    assert command.name == name
+    assert (options.device, options.seed, options.pixel_size_nm, options.json) == ("cpu", 7, 0.02, True)
+
+
+@pytest.mark.parametrize("name", list(TWO_FILES))
+def test_options_default_to_what_the_configs_say(name: str) -> None:
+    command, options = parsed(name, *TWO_FILES[name])
+    assert all(config_from(config, options) == config() for config in command.configs)
+
+
+def test_an_option_reaches_its_config() -> None:
+    _, options = parsed("run", "a.tif", "--out", "d", "--threshold", "0.7", "--no-average-flips", "--tile-px", "128")
+    assert config_from(DetectConfig, options) == DetectConfig(threshold=0.7, average_flips=False, tile_px=128)
+
+
+def test_one_seed_and_one_tile_size_serve_all_steps() -> None:
+    _, options = parsed("run", "a.tif", "--out", "d", "--seed", "5", "--tile-px", "256")
+    made = {name: config_from(config, options) for name, config in RUN_CONFIGS.items()}
+    assert (made["simulate"].seed, made["adapt"].seed) == (5, 5)
+    assert (made["detect"].tile_px, made["restore"].tile_px) == (256, 256)
+
+
+def test_several_images_are_taken_in_order() -> None:
+    _, options = parsed("detect", "b.tif", "a.dm4", "--material", "WSe2", "--out", "p.csv")
+    assert options.images == (Path("b.tif"), Path("a.dm4"))
+
+
+@pytest.mark.parametrize("name", ["adapt", "detect", "restore"])
+def test_a_command_on_images_needs_one(name: str) -> None:
+    with pytest.raises(OptionsError, match="at least one image"):
+        parsed(name, "--out", "d")
+
+
+def test_run_without_images_is_allowed_for_the_sample() -> None:
+    _, options = parsed("run", "--out", "d")
+    assert options.images == ()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_option_is_explained(command) -> None:
+    for group in (command.own, *command.configs):
+        assert set(field_sentences(group)) == {item.name for item in fields(group)}
+
+
+def test_shared_names_become_one_option() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class One:
+        seed: int = 1
+
+    @dataclass(frozen=True, kw_only=True)
+    class Two:
+        seed: int = 2
+        size: int = 3
+
+    merged = options_class("both", (One, Two))
+    assert [(item.name, item.default) for item in fields(merged)] == [("seed", 1), ("size", 3)]
