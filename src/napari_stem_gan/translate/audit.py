@@ -16,7 +16,9 @@ from napari_stem_gan.image import FloatImage, LabelledImage
 MAX_ERASED = 0.02
 MAX_INVENTED_SHARE = 0.1  # invented columns per planted single defect
 KEPT_SHARE = 0.5  # of the contrast that must survive
-SEEN_SIGMA = 3.0  # contrast of a defect that could be seen before
+SEEN_SIGMA = 2.0  # contrast, in spreads of intact columns, of a defect that could be seen before
+INVENTED_SIGMA = 3.0  # contrast of an intact column that looks like a defect
+RISE_SHARE = 0.6  # of the typical planted contrast that an invented defect must reach
 WIDTH_SHARE = 0.22  # Gaussian width over the nearest-neighbour distance
 MATCH_SHARE = 0.25  # of the nearest-neighbour distance: two columns are the same
 MIN_COLUMNS = 40
@@ -102,18 +104,19 @@ def _audit_one(labelled: LabelledImage, after: FloatImage) -> NDArray[np.int_]:
         return np.zeros(3, dtype=int)
     neighbours = _neighbours(sites, translations, spacing)
     usable = (neighbours >= 0).sum(axis=1) >= 3
-    before_z, before_contrast = _contrasts(labelled.image.data, sites, neighbours, is_defect, spacing)
-    after_z, after_contrast = _contrasts(after, sites, neighbours, is_defect, spacing)
+    blurred = [gaussian_filter(x.astype(np.float32), WIDTH_SHARE * spacing) for x in (labelled.image.data, after)]
+    before_z, before_contrast = _contrasts(blurred[0], sites, neighbours, is_defect)
+    after_z, after_contrast = _contrasts(blurred[1], sites, neighbours, is_defect)
+    scale = _gain(blurred[0], blurred[1], spacing)
     seen = is_defect & usable & (np.abs(before_z) > SEEN_SIGMA)
     if not seen.any():
         return np.zeros(3, dtype=int)
-    scale = np.median(after_contrast[seen] / before_contrast[seen])  # the tone curve changes all contrasts
-    kept = after_contrast / (before_contrast * max(scale, 1e-9)) >= KEPT_SHARE
-    erased = seen & ~(kept & (np.abs(after_z) > 0.5 * SEEN_SIGMA))
-    typical = np.median(np.abs(before_contrast[seen])) * max(scale, 1e-9)
-    intact = ~is_defect & usable & (np.abs(before_z) < SEEN_SIGMA)
+    kept = after_contrast / (before_contrast * scale) >= KEPT_SHARE
+    erased = seen & ~kept
+    typical = np.median(np.abs(before_contrast[seen]))
+    intact = ~is_defect & usable & (np.abs(before_contrast) < KEPT_SHARE * typical)
     rise = np.abs(after_contrast - before_contrast * scale)
-    invented = intact & (np.abs(after_z) > SEEN_SIGMA) & (rise > 0.75 * typical)
+    invented = intact & (np.abs(after_z) > INVENTED_SIGMA) & (rise > RISE_SHARE * typical * scale)
     return np.array([seen.sum(), erased.sum(), invented.sum()])
 
 
@@ -174,10 +177,9 @@ def _neighbours(sites: Points, translations: Points, spacing: float) -> NDArray[
 
 
 def _contrasts(
-    image: FloatImage, sites: Points, neighbours: NDArray[np.int_], is_defect: NDArray[np.bool_], spacing: float
+    blurred: FloatImage, sites: Points, neighbours: NDArray[np.int_], is_defect: NDArray[np.bool_]
 ) -> tuple[Points, Points]:
     """Contrast of each site against its intact same-sublattice neighbours, in spreads and in grey values."""
-    blurred = gaussian_filter(image.astype(np.float32), WIDTH_SHARE * spacing)
     values = map_coordinates(blurred, sites.T, order=1, mode="nearest")
     around = np.where((neighbours >= 0) & ~is_defect[neighbours], values[neighbours], np.nan)  # (N, T)
     few = np.isfinite(around).sum(axis=1) < 2
@@ -188,3 +190,10 @@ def _contrasts(
     intact = contrast[~is_defect & ~empty]
     spread = 1.4826 * np.median(np.abs(intact - np.median(intact))) if len(intact) else 1.0
     return contrast / max(float(spread), 1e-12), contrast
+
+
+def _gain(before: FloatImage, after: FloatImage, spacing: float) -> float:
+    """How much larger the lattice is after translation, in grey values (noise and clouds do not count)."""
+    fine_before, fine_after = (image - gaussian_filter(image, spacing) for image in (before, after))
+    slope = float((fine_before * fine_after).mean() / max(float(np.square(fine_before).mean()), 1e-12))
+    return max(slope, 1e-9)

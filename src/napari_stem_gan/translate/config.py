@@ -28,7 +28,7 @@ class CycleGANConfig:
     """'compact' adapts in minutes on a CPU; 'paper' is the network of Khan et al. (2023)."""
     patch_px: int = 128
     """Side of the square training patches in pixels (256 for 'paper')."""
-    batch_size: int = 8
+    batch_size: int = 4
     """Patches per step (42 in the paper)."""
     learning_rate: float = 2e-4
     """Adam's learning rate of the generators."""
@@ -61,7 +61,7 @@ class CycleGANConfig:
         if self.patch_px < 32 or self.patch_px % 16:
             raise ValueError(f"patch_px must be a multiple of 16, at least 32, got {self.patch_px}; try 128")
         if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}; try 8")
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}; try 4")
         if not 0 < self.learning_rate < 1 or not 0 < self.discriminator_learning_rate < 1:
             raise ValueError("learning rates must lie between 0 and 1; try 2e-4")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and 0 <= self.ema_decay < 1):

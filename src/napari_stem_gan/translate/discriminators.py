@@ -94,9 +94,9 @@ def log_power_spectrum(
         if mean is None or spread is None:
             offset = log.mean(dim=(-2, -1), keepdim=True)
             scale = log.std(dim=(-2, -1), keepdim=True)
-            return (log - offset) / (scale + 1e-6)
+            return torch.div(log - offset, scale + 1e-6)
         index = _radial_index(log)
-        return (log - mean[index]) / spread[index].clamp_min(1e-3)
+        return torch.div(log - mean[index], spread[index].clamp_min(1e-3))
 
 
 class FFTDiscriminator(nn.Module):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
@@ -102,7 +102,7 @@ def fine_tune(
         yield from _train(session, started, minutes, stop, seed)
     finally:
         session.keep_best()
-    yield replace(session.progress(cyclegan.steps, started, minutes), fraction=1.0, eta_s=0.0)
+    yield replace(session.progress(cyclegan.trainer.steps, started, minutes), fraction=1.0, eta_s=0.0)
 
 
 def _train(
@@ -115,8 +115,8 @@ def _train(
     model, due, step = session.cyclegan, list(CHECKS), 0
     config = TrainingConfig(steps=None, minutes=remaining_s / 60, report_every=5, epoch_steps=1_000_000)
     for report in train(model, session.sampler(seed), config=config, stop=stop):
-        step, note = report.step, model.balance_note()
-        model.set_learning_rate(min(1.0, 2.2 - 2 * report.fraction))
+        step, note = report.step, model.trainer.balance_note()
+        model.trainer.set_learning_rate(min(1.0, 2.2 - 2 * report.fraction))
         preview = None
         if due and report.fraction >= due[0] and report.fraction < 1:
             due = [share for share in due if share > report.fraction]
@@ -219,8 +219,8 @@ class _Session:
             "before": self.unadapted.to_dict(),
             "after": best.similarity.to_dict(),
             "audit": best.audit.to_dict(),
-            "steps": model.steps,
-            "balance": model.balance_note(),
+            "steps": model.trainer.steps,
+            "balance": model.trainer.balance_note(),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
         }
 
@@ -251,6 +251,6 @@ def crop_labelled(labelled: LabelledImage, side_px: int) -> LabelledImage:
     )
 
 
-def _inside(points: np.ndarray[Any, np.dtype[np.float64]], height: int, width: int) -> np.ndarray[Any, np.dtype[Any]]:
+def _inside(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
     rows = np.asarray(points, dtype=float).reshape(-1, 2)
-    return np.all((rows >= 0) & (rows <= (height - 1, width - 1)), axis=1)
+    return np.asarray(np.all((rows >= 0) & (rows <= (height - 1, width - 1)), axis=1))

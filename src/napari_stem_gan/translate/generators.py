@@ -82,9 +82,7 @@ class PaperGenerator(nn.Module):
         self.multiple = PAPER_MULTIPLE_PX
         down, up = [1, 64, 128, 256, 512, 512, 512, 512, 512], [512, 512, 512, 512, 256, 128, 64]
         levels = len(down) - 1
-        self.down = nn.ModuleList(
-            _paper_down(down[i], down[i + 1], norm=0 < i < levels - 1) for i in range(levels)
-        )
+        self.down = nn.ModuleList(_paper_down(down[i], down[i + 1], norm=0 < i < levels - 1) for i in range(levels))
         inputs = [down[-1], *(up[i] + down[-2 - i] for i in range(len(up)))]
         self.up = nn.ModuleList(_paper_up(inputs[i], up[i], dropout=i < 3) for i in range(len(up)))
         self.head = nn.ConvTranspose2d(inputs[-1], 1, 4, stride=2, padding=1, bias=False)

@@ -47,7 +47,7 @@ class Spectrum:
     @property
     def bragg(self) -> NDArray[np.bool_]:
         """Rings that are ruled by Bragg peaks."""
-        return self.diffuse * np.exp(-EULER_GAMMA) < BRAGG_FLATNESS * self.total
+        return np.asarray(self.diffuse * np.exp(-EULER_GAMMA) < BRAGG_FLATNESS * self.total)
 
 
 def measure_spectrum(images: Sequence[FloatImage]) -> Spectrum:
@@ -105,13 +105,15 @@ class SessionStatistics:
             return x
         gain, noise = (self._on_grid(profile, x) for profile in (self.gain, self.noise))
         spectrum = torch.fft.rfft2(x) * gain + torch.fft.rfft2(white) * noise
-        return torch.fft.irfft2(spectrum, s=x.shape[-2:])
+        shaped: Tensor = torch.fft.irfft2(spectrum, s=x.shape[-2:])
+        return shaped
 
     def map_tones(self, image: FloatImage) -> FloatImage:
         """Apply the tone curve to an image ``(Y, X)``; beyond the knots it goes on with slope 1."""
         low, high = self.tone_in[0], self.tone_in[-1]
-        mapped = np.interp(image, self.tone_in, self.tone_out) + np.minimum(image - low, 0) + np.maximum(image - high, 0)
-        return mapped.astype(np.float32)
+        beyond = np.minimum(image - low, 0) + np.maximum(image - high, 0)
+        mapped: FloatImage = (np.interp(image, self.tone_in, self.tone_out) + beyond).astype(np.float32)
+        return mapped
 
     def apply(self, image: FloatImage, rng: np.random.Generator) -> FloatImage:
         """Return a normalised image ``(Y, X)`` with today's spectrum and histogram."""
@@ -173,9 +175,7 @@ def _correct_spectrum(
     fills = (missing > 0) | (statistics.noise > 0)
     gain = statistics.gain * np.where(fills & ~bragg, 1.0, np.sqrt(ratio))
     power = statistics.noise**2 + np.where(fills & ~bragg, target.diffuse - now.diffuse, 0.0) * noise_strength
-    return replace(
-        statistics, gain=_smooth(gain).clip(*GAIN_LIMITS), noise=_smooth(np.sqrt(np.maximum(power, 0)))
-    )
+    return replace(statistics, gain=_smooth(gain).clip(*GAIN_LIMITS), noise=_smooth(np.sqrt(np.maximum(power, 0))))
 
 
 def _smooth(profile: Profile) -> Profile:
