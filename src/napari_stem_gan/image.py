@@ -76,7 +76,7 @@ class STEMImage:
     @property
     def sha256(self) -> str:
         """Hash of the pixels, so that a table can name the image it came from."""
-        return hashlib.sha256(self.data.tobytes()).hexdigest()
+        return hashlib.sha256(self.data).hexdigest()  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)

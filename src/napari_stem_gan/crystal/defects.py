@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.structure import Sites
 
-ANION_FOREIGN = {"S": ("O", "Se"), "Se": ("O", "S"), "O": ("F",), "C": ("N", "B", "Si")}
-METAL_FOREIGN = {"W": ("Mo", "Cr", "V"), "Mo": ("W", "Cr", "V"), "Sr": ("Ba", "Ca"), "Ti": ("Nb", "Mn"), "Ba": ("Sr",)}
+ANION_FOREIGN = {
+    "S": ("Se", "Te", "Mo", "W"), "Se": ("S", "Te", "Mo", "W"), "O": ("F",), "C": ("N", "B", "Si"),
+}  # fmt: skip
+METAL_FOREIGN = {
+    "W": ("Mo", "Cr", "V", "Se", "S"), "Mo": ("W", "Cr", "V", "Se", "S"),
+    "Sr": ("Ba", "Ca"), "Ti": ("Nb", "Mn"), "Ba": ("Sr",),
+}  # fmt: skip
 FINDER_CLASSES = ("V_X", "V_2X", "V_M", "S_X", "S_M")
 
 

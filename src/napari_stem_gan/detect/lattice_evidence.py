@@ -22,6 +22,8 @@ BACKGROUND_STEP_PX = 1.25 * CONSTANT_PX
 REACH_SIGMAS = 2.6
 NEIGHBOURS = 24
 LARGEST_OFFSET_PX = 2.0
+BLOCK_PX = 512
+RIM_PX = 40
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,47 @@ def site_evidence(data: FloatImage, frame: Frame, sites: Sites, fwhm_px: float) 
     image = resample(data, frame.network_shape)
     positions = frame.to_network(sites.positions_px)
     sigma = max(1.2, fwhm_px * float(frame.zoom.mean()) / 2.3548)
-    columns, slopes = _column_matrix(positions, frame.network_shape, sigma)
-    background = _background_matrix(frame.network_shape)
-    design = sparse.hstack([columns, background]).tocsr()
-    values = image.ravel().astype(np.float64)
-    solution = _solve(design, values)
-    amplitude = solution[: len(sites)]
-    offset = _offsets(slopes, values - design @ solution, amplitude) / frame.zoom
-    level = _at_sites(background @ solution[len(sites) :], positions, frame.network_shape)
+    amplitude, level = np.zeros(len(sites)), np.zeros(len(sites))
+    offset = np.zeros((len(sites), 2))
+    for y in range(0, image.shape[0], BLOCK_PX):
+        for x in range(0, image.shape[1], BLOCK_PX):
+            own, near, corner, part = _block(image, positions, y, x)
+            if len(own):
+                fit = _fit_block(part, positions[near] - corner, sigma)
+                chosen = np.isin(near, own)
+                amplitude[own], level[own], offset[own] = (f[chosen] for f in fit)
     ratio, spread, local = _relative(amplitude, positions, sites.column)
-    return SiteEvidence(ratio, (1 - ratio) / spread, spread, offset, (level - np.median(level)) / local)
+    background = (level - np.median(level)) / local if len(level) else level
+    return SiteEvidence(ratio, (1 - ratio) / spread, spread, offset / frame.zoom, background)
+
+
+def _block(
+    image: FloatImage, positions: NDArray[np.float64], y: int, x: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], FloatImage]:
+    """Sites inside one block and around it, the corner of the part around it, and that part."""
+    first = np.array([y, x])
+    last = np.minimum(first + BLOCK_PX, image.shape)
+    upper = np.where(last == image.shape, np.inf, last.astype(float))
+    lower = np.where(first == 0, -np.inf, first.astype(float))
+    own = np.flatnonzero(((positions >= lower) & (positions < upper)).all(1))
+    corner = np.maximum(first - RIM_PX, 0)
+    end = np.minimum(last + RIM_PX, image.shape)
+    near = np.flatnonzero(((positions >= corner - 4.0) & (positions < end + 4.0)).all(1))
+    return own, near, corner.astype(float), image[corner[0] : end[0], corner[1] : end[1]]
+
+
+def _fit_block(
+    part: FloatImage, positions: NDArray[np.float64], sigma: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Brightness ``(n,)``, background level ``(n,)`` and offset in network pixels ``(n, 2)`` of columns on `part`."""
+    columns, slopes = _column_matrix(positions, part.shape, sigma)
+    background = _background_matrix(part.shape)
+    design = sparse.hstack([columns, background]).tocsr()
+    values = part.ravel().astype(np.float64)
+    solution = _solve(design, values)
+    amplitude = solution[: len(positions)]
+    level = _at_sites(background @ solution[len(positions) :], positions, part.shape)
+    return amplitude, level, _offsets(slopes, values - design @ solution, amplitude)
 
 
 def _column_matrix(

@@ -54,7 +54,7 @@ class PatchPool:
 
     def __next__(self) -> tuple[Tensor, Tensor]:
         """Draw a batch, making images as needed."""
-        if len(self.images) < min(self.size, 4 + self.served):
+        if len(self.images) < min(self.size, 4 + self.served // 2):
             self._add()
         elif self.fresh_every and self.served % self.fresh_every == 0:
             self._add()

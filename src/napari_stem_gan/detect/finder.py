@@ -1,0 +1,250 @@
+"""The finder: image and lattice in, points and probability maps out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_stem_gan.crystal.defects import FINDER_CLASSES
+from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.crystal.materials import Material, get_material
+from napari_stem_gan.crystal.structure import Sites
+from napari_stem_gan.detect import points as points_room
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.fcn import make_network
+from napari_stem_gan.detect.frame import Frame, make_frame, network_input, resample
+from napari_stem_gan.detect.fusion import Fusion
+from napari_stem_gan.detect.lattice_evidence import SiteEvidence, site_evidence
+from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.image import A_PER_NM, STEMImage
+from napari_stem_gan.models import load_model
+from napari_stem_gan.tiles import tile_apply
+from napari_stem_gan.training import autocast, best_device
+
+SHIPPED = "finder-tmd"
+OVERLAP_PX = 48
+TURNS = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What was found on one image.
+
+    Parameters
+    ----------
+    points
+        All candidates (confidence ≥ 0.05); filter with ``points.filter(threshold)``.
+    probability
+        Network's heat maps ``(classes, Y, X)``, float16, in the image's pixels.
+    classes
+        Names of the maps.
+    note
+        How it was found, in one sentence.
+    """
+
+    points: PointTable
+    probability: NDArray[np.float16]
+    classes: tuple[str, ...]
+    note: str = ""
+
+
+class Finder:
+    """A finder network with its fusion, ready to use.
+
+    Parameters
+    ----------
+    network_state
+        Weights of `detect.fcn.make_network`.
+    fusion
+        Fusion of network and lattice evidence.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    def __init__(self, network_state: Mapping[str, Tensor], fusion: Fusion, device: str | torch.device = "auto") -> None:
+        self.device = best_device(str(device))
+        self.network_state = dict(network_state)
+        self.network = make_network().to(self.device).eval()
+        self.network.load_state_dict(self.network_state)
+        self.fusion = fusion
+
+    @classmethod
+    def load(cls, name_or_path: str | Path = SHIPPED, device: str | torch.device = "auto") -> Finder:
+        """Load a shipped, user's or session model.
+
+        Raises
+        ------
+        ModelFileError
+            If it does not exist, is damaged or is no finder.
+        """
+        state, _ = load_model(name_or_path, kind="finder")
+        return cls.from_state(state, device)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor], device: str | torch.device = "auto") -> Finder:
+        """Build from tensors named ``network.…`` and ``fusion.…``."""
+        network = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+        fusion = {k.removeprefix("fusion."): v for k, v in state.items() if k.startswith("fusion.")}
+        return cls(network, Fusion(fusion), device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors for a model file."""
+        network = {f"network.{k}": v for k, v in self.network_state.items()}
+        return {**network, **{f"fusion.{k}": v for k, v in self.fusion.weights.items()}}
+
+    def heat(
+        self,
+        data: NDArray[np.float32],
+        frame: Frame,
+        sites: Sites | None,
+        config: DetectConfig,
+        *,
+        stop: threading.Event | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Heat maps ``(classes, y, x)`` in the network's frame."""
+        return tile_apply(
+            lambda batch: self._average(batch, config.average_flips),
+            network_input(data, frame, sites),
+            tile_px=config.tile_px,
+            overlap_px=OVERLAP_PX,
+            multiple=8,
+            out_channels=len(FINDER_CLASSES),
+            device=self.device,
+            stop=stop,
+            on_tile=on_progress,
+        )
+
+    def _average(self, batch: Tensor, turns: bool) -> Tensor:
+        """Sigmoid of the network, averaged over quarter turns with a mirror each second."""
+        total = torch.zeros(len(batch), len(FINDER_CLASSES), *batch.shape[2:], device=batch.device)
+        for turn in TURNS if turns else TURNS[:1]:
+            view = torch.rot90(batch, turn, (2, 3))
+            view = view.flip(3) if turn % 2 else view
+            with autocast(self.device):
+                logits = self.network(view.contiguous(memory_format=torch.channels_last))
+            back = logits.float().flip(3) if turn % 2 else logits.float()
+            total += torch.sigmoid(torch.rot90(back, -turn, (2, 3)))
+        return total / (len(TURNS) if turns else 1)
+
+    def site_features(
+        self, image: STEMImage, match: LatticeMatch, config: DetectConfig
+    ) -> tuple[Sites, NDArray[np.float64]]:
+        """Sites of a matched image and their features, for fitting a fusion."""
+        frame, sites = _frame(image, match), match.sites(image.shape)
+        scores = points_room.site_scores(self.heat(image.data, frame, sites, config), frame, sites)
+        return sites, points_room.site_features(scores, _evidence(image, match, frame, sites), _crystallinity(match, sites))
+
+    def find(
+        self,
+        image: STEMImage,
+        match: LatticeMatch,
+        config: DetectConfig,
+        *,
+        stop: threading.Event | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Detection:
+        """Find the defects of one image.
+
+        Parameters
+        ----------
+        image
+            The raw image.
+        match
+            Its lattice; where none was accepted the network works alone, at the known pixel size.
+        config
+            Tiles and averaging.
+        stop
+            Ends within one tile.
+        on_progress
+            Called with the fraction done.
+
+        Raises
+        ------
+        Stopped
+            If `stop` was set.
+        ValueError
+            If there is neither a lattice nor a pixel size and a material.
+        """
+        material = get_material(match.material)
+        frame = _frame(image, match)
+        sites = match.sites(image.shape) if match.accepted else None
+        if material.family != "tmd":
+            return self._by_evidence(image, match, frame, sites)
+        heat = self.heat(image.data, frame, sites, config, stop=stop, on_progress=on_progress)
+        if sites is None:
+            found = points_room.points_at_peaks(heat, frame, material)
+            note = "no lattice was found, so the network worked alone"
+        else:
+            scores = points_room.site_scores(heat, frame, sites)
+            evidence = _evidence(image, match, frame, sites)
+            found = points_room.points_at_sites(sites, scores, evidence, _crystallinity(match, sites), self.fusion)
+            note = f"network and lattice evidence on {len(sites)} sites"
+        return Detection(_table(image, match, found), _to_image(heat, image.shape), FINDER_CLASSES, note)
+
+    def _by_evidence(
+        self, image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites | None
+    ) -> Detection:
+        if sites is None:
+            raise ValueError(
+                f"{match.material} must be matched before vacancies can be found: {match.reason}; check the pixel size"
+            )
+        evidence = _evidence(image, match, frame, sites)
+        found = points_room.points_by_evidence(sites, evidence, _crystallinity(match, sites))
+        note = f"the finder knows monolayer dichalcogenides; on {match.material} lattice evidence worked alone"
+        maps = np.zeros((len(FINDER_CLASSES), *image.shape), np.float16)
+        return Detection(_table(image, match, found), maps, FINDER_CLASSES, note)
+
+
+def _frame(image: STEMImage, match: LatticeMatch) -> Frame:
+    material: Material = get_material(match.material)
+    if match.accepted:
+        area = abs(float(np.linalg.det(match.lattice_vectors_px)))
+        ideal = abs(float(np.linalg.det(material.cell)))
+        return make_frame(image.shape, material.constant_A * float(np.sqrt(area / ideal)))
+    size = match.pixel_size_A or image.pixel_size_A
+    if size is None:
+        raise ValueError(
+            f"'{image.name}' must have a lattice or a pixel size to find defects: {match.reason}; give the pixel size"
+        )
+    return make_frame(image.shape, material.constant_A / size)
+
+
+def _evidence(image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites) -> SiteEvidence:
+    fwhm_px = match.fwhm_A / (match.pixel_size_A or 1.0)
+    return site_evidence(image.data, frame, sites, fwhm_px)
+
+
+def _crystallinity(match: LatticeMatch, sites: Sites) -> NDArray[np.float64]:
+    return np.ones(len(sites)) if match.warp is None else match.warp.crystallinity_at(sites.positions_px)
+
+
+def _table(image: STEMImage, match: LatticeMatch, found: points_room.Points) -> PointTable:
+    size = image.pixel_size_A or match.pixel_size_A
+    return PointTable.build(
+        image=image.name,
+        frame=image.frame,
+        positions_px=found.positions_px,
+        pixel_size_nm=None if size is None else size / A_PER_NM,
+        defects=points_room.names_of(found),
+        sublattices=[str(s) for s in found.sublattices],
+        confidence=found.confidence,
+        extra={
+            "network_score": found.network_score,
+            "intensity_ratio": found.intensity_ratio,
+            "z_score": found.z_score,
+        },
+    )
+
+
+def _to_image(heat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float16]:
+    return np.stack([resample(h, shape).astype(np.float16) for h in heat])
+
+

@@ -1,0 +1,105 @@
+"""Fuse network and lattice evidence into one calibrated probability per site.
+
+A small perceptron for each sublattice role, fitted by cross-entropy on simulated sites, whose share of defects is
+that of the simulation: so its outputs are probabilities there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+ANION_CLASSES = ("none", "V_X", "V_2X", "S_X")
+METAL_CLASSES = ("none", "V_M", "S_M")
+CLASSES = {"anion": ANION_CLASSES, "metal": METAL_CLASSES}
+FEATURES = 10
+HIDDEN = 16
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The fitted perceptrons.
+
+    Parameters
+    ----------
+    weights
+        Tensors ``anion.0.weight`` … ``metal.4.bias`` and ``anion.mean``, ``anion.std``.
+    """
+
+    weights: Mapping[str, Tensor]
+
+    def probabilities(self, features: NDArray[np.float64], role: str) -> NDArray[np.float64]:
+        """Class probabilities ``(N, classes)`` of sites with features ``(N, FEATURES)``; see `CLASSES`."""
+        x = torch.as_tensor(features, dtype=torch.float32)
+        x = (x - self.weights[f"{role}.mean"]) / self.weights[f"{role}.std"]
+        for layer in (0, 2, 4):
+            x = nn.functional.linear(x, self.weights[f"{role}.{layer}.weight"], self.weights[f"{role}.{layer}.bias"])
+            x = torch.tanh(x) if layer < 4 else x
+        return np.asarray(torch.softmax(x, -1).double().numpy())
+
+
+def fit_fusion(
+    data: Mapping[str, tuple[NDArray[np.float64], NDArray[np.intp]]],
+    *,
+    start: Fusion | None = None,
+    iterations: int = 500,
+    seed: int = 0,
+) -> Fusion:
+    """Fit the perceptrons.
+
+    Parameters
+    ----------
+    data
+        Role ↦ features ``(N, FEATURES)`` and class index ``(N,)`` into `CLASSES`.
+    start
+        Fusion to start from, and to stay close to.
+    iterations
+        Steps of Adam on all sites at once.
+    seed
+        Seed of the first weights.
+    """
+    weights: dict[str, Tensor] = {} if start is None else dict(start.weights)
+    generator = torch.Generator().manual_seed(seed)
+    for role, (features, target) in data.items():
+        if len(target) and (start is None or len(np.unique(target)) > 1):
+            weights.update(_fit_role(role, features, target, weights, iterations, generator))
+    return Fusion(weights)
+
+
+def _fit_role(
+    role: str,
+    features: NDArray[np.float64],
+    target: NDArray[np.intp],
+    weights: Mapping[str, Tensor],
+    iterations: int,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    x, y = torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(target)
+    warm = f"{role}.mean" in weights
+    mean = weights[f"{role}.mean"] if warm else x.mean(0)
+    std = weights[f"{role}.std"] if warm else x.std(0) + 1e-3
+    x = (x - mean) / std
+    outputs = len(CLASSES[role])
+    network = nn.Sequential(
+        nn.Linear(FEATURES, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs)
+    )
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            fresh = torch.randn(parameter.shape, generator=generator) * (0.3 if parameter.ndim > 1 else 0.0)
+            parameter.copy_(weights[f"{role}.{name}"] if warm else fresh)
+    first = [p.detach().clone() for p in network.parameters()]
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3 if warm else 1e-2)
+    pull = 1e-2 if warm else 1e-5
+    for _ in range(iterations):
+        loss = nn.functional.cross_entropy(network(x), y)
+        loss = loss + pull * sum(((p - q) ** 2).mean() for p, q in zip(network.parameters(), first, strict=True))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    fitted = {f"{role}.{name}": p.detach().clone() for name, p in network.named_parameters()}
+    return {**fitted, f"{role}.mean": mean, f"{role}.std": std}
