@@ -16,7 +16,7 @@ from napari_stem_gan.training import Stopped
 from napari_stem_gan.translate.config import CycleGANConfig
 from napari_stem_gan.translate.cyclegan import CycleGAN
 from napari_stem_gan.translate.patches import Normaliser
-from napari_stem_gan.translate.statistics import fit_statistics
+from napari_stem_gan.translate.statistics import Target, fit_statistics
 
 MakeCrystal = Callable[..., LabelledImage]
 SMALL = CycleGANConfig(patch_px=64, batch_size=2)
@@ -117,7 +117,7 @@ def test_saved_model_translates_the_same(tmp_path: Path, make_crystal: MakeCryst
     model = shaken(CycleGAN(SMALL, "cpu"))
     ranges = Normaliser.fit([image]), Normaliser(mean=60000.0, std=123.4)
     sims = [ranges[0].apply(image)]
-    fitted = fit_statistics(sims, [ranges[0].apply(make_crystal(1, noise=0.2).image.data)], rounds=2)
+    fitted = fit_statistics(sims, Target.measure([ranges[0].apply(make_crystal(1, noise=0.2).image.data)]), rounds=2)
     model.today = type(model.today)(None, *ranges, fitted, model.device)
     model.save(tmp_path / "today")
     loaded = CycleGAN.from_file(tmp_path / "today.safetensors", "cpu")

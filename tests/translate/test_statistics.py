@@ -10,7 +10,7 @@ import pytest
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.translate.patches import Normaliser
 from napari_stem_gan.translate.similarity import Today
-from napari_stem_gan.translate.statistics import SessionStatistics, fit_statistics, measure_spectrum
+from napari_stem_gan.translate.statistics import SessionStatistics, Target, fit_statistics, measure_spectrum
 
 MakeCrystal = Callable[..., LabelledImage]
 
@@ -37,14 +37,14 @@ def test_tone_curve_gives_the_histogram_of_the_target() -> None:
     rng = np.random.default_rng(0)
     source = [rng.standard_normal((128, 128)).astype(np.float32)]
     target = [rng.gamma(3.0, 1.0, (128, 128)).astype(np.float32)]
-    fitted = fit_statistics(source, target)
+    fitted = fit_statistics(source, Target.measure(target))
     out = fitted.apply(source[0], np.random.default_rng(3))
     assert np.allclose(np.quantile(out, (0.1, 0.5, 0.9)), np.quantile(target[0], (0.1, 0.5, 0.9)), atol=0.1)
 
 
 def test_tone_curve_never_turns_back(make_crystal: MakeCrystal) -> None:
     images = normalised([make_crystal(0).image.data])
-    fitted = fit_statistics(images, normalised([make_crystal(1, noise=0.2).image.data]))
+    fitted = fit_statistics(images, Target.measure(normalised([make_crystal(1, noise=0.2).image.data])))
     assert (np.diff(fitted.map_tones(np.linspace(-3, 3, 1001).astype(np.float32))) >= 0).all()
 
 
@@ -52,7 +52,7 @@ def test_fit_halves_both_distances_to_a_noisier_cloudier_session(make_crystal: M
     sims = normalised([make_crystal(i, side=256).image.data for i in range(2)])
     real = normalised([make_crystal(10 + i, side=256, noise=0.12, clouds=0.15).image.data for i in range(2)])
     today = Today(real)
-    fitted = fit_statistics(sims, real)
+    fitted = fit_statistics(sims, Target.measure(real))
     after = today.similarity([fitted.apply(image, np.random.default_rng(i)) for i, image in enumerate(sims)])
     before = today.similarity(sims)
     assert after.kl < 0.5 * before.kl

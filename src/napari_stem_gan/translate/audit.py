@@ -74,50 +74,73 @@ def audit(simulated: Sequence[LabelledImage], translated: Sequence[FloatImage]) 
     translated
         Their translations ``(Y, X)``, in the same order.
     """
-    counts = np.zeros(3, dtype=int)
-    area_nm2 = 0.0
-    for before, after in zip(simulated, translated, strict=True):
-        counts += _audit_one(before, after)
-        size_nm = before.image.pixel_size_nm
-        area_nm2 += before.image.data.size * size_nm**2 if size_nm else float("nan")
-    planted, erased, invented = (int(n) for n in counts)
-    fraction = erased / planted if planted else 0.0
-    share = invented / planted if planted else 0.0
-    passed = fraction <= MAX_ERASED and share <= MAX_INVENTED_SHARE
-    reason = f"{erased} of {planted} visible planted defects erased, {invented} invented"
-    return Audit(
-        planted=planted,
-        erased=erased,
-        invented=invented,
-        invented_per_nm2=invented / area_nm2 if area_nm2 > 0 else float("nan"),
-        erased_fraction=fraction,
-        passed=passed,
-        reason=f"{reason}: {'labels are kept' if passed else 'labels are not kept'}",
-    )
+    return Auditor(simulated).audit(translated)
 
 
-def _audit_one(labelled: LabelledImage, after: FloatImage) -> NDArray[np.int_]:
-    """Return (planted and visible, erased, invented) of one image."""
-    sites, is_defect = _sites(labelled)
-    translations, spacing = lattice_translations(labelled.columns_px)
-    if len(sites) < MIN_COLUMNS or not len(translations):
-        return np.zeros(3, dtype=int)
-    neighbours = _neighbours(sites, translations, spacing)
-    usable = (neighbours >= 0).sum(axis=1) >= 3
-    blurred = [gaussian_filter(x.astype(np.float32), WIDTH_SHARE * spacing) for x in (labelled.image.data, after)]
-    before_z, before_contrast = _contrasts(blurred[0], sites, neighbours, is_defect)
-    after_z, after_contrast = _contrasts(blurred[1], sites, neighbours, is_defect)
-    scale = _gain(blurred[0], blurred[1], spacing)
-    seen = is_defect & usable & (np.abs(before_z) > SEEN_SIGMA)
-    if not seen.any():
-        return np.zeros(3, dtype=int)
-    kept = after_contrast / (before_contrast * scale) >= KEPT_SHARE
-    erased = seen & ~kept
-    typical = np.median(np.abs(before_contrast[seen]))
-    intact = ~is_defect & usable & (np.abs(before_contrast) < KEPT_SHARE * typical)
-    rise = np.abs(after_contrast - before_contrast * scale)
-    invented = intact & (np.abs(after_z) > INVENTED_SIGMA) & (rise > RISE_SHARE * typical * scale)
-    return np.array([seen.sum(), erased.sum(), invented.sum()])
+class Auditor:
+    """Audits several translations of the same simulations; the simulations are measured once.
+
+    Parameters
+    ----------
+    simulated
+        Simulated images with true positions and all columns.
+    """
+
+    def __init__(self, simulated: Sequence[LabelledImage]) -> None:
+        self.befores = [_Before(item) for item in simulated]
+        sizes = [item.image.pixel_size_nm or float("nan") for item in simulated]
+        self.area_nm2 = sum(item.image.data.size * size**2 for item, size in zip(simulated, sizes, strict=True))
+
+    def audit(self, translated: Sequence[FloatImage]) -> Audit:
+        """Return the audit of translations ``(Y, X)``, in the order of the simulations."""
+        pairs = zip(self.befores, translated, strict=True)
+        planted, erased, invented = (int(n) for n in np.sum([before.compare(after) for before, after in pairs], axis=0))
+        fraction = erased / planted if planted else 0.0
+        share = invented / planted if planted else 0.0
+        passed = fraction <= MAX_ERASED and share <= MAX_INVENTED_SHARE
+        reason = f"{erased} of {planted} visible planted defects erased, {invented} invented"
+        return Audit(
+            planted=planted,
+            erased=erased,
+            invented=invented,
+            invented_per_nm2=invented / self.area_nm2 if self.area_nm2 > 0 else float("nan"),
+            erased_fraction=fraction,
+            passed=passed,
+            reason=f"{reason}: {'labels are kept' if passed else 'labels are not kept'}",
+        )
+
+
+class _Before:
+    """One simulation: its sites, neighbours and contrasts."""
+
+    def __init__(self, labelled: LabelledImage) -> None:
+        self.sites, self.is_defect = _sites(labelled)
+        translations, self.spacing = lattice_translations(labelled.columns_px)
+        self.empty = len(self.sites) < MIN_COLUMNS or not len(translations)
+        if self.empty:
+            return
+        self.neighbours = _neighbours(self.sites, translations, self.spacing)
+        self.usable = (self.neighbours >= 0).sum(axis=1) >= 3
+        self.blurred = self._blur(labelled.image.data)
+        z, self.contrast = _contrasts(self.blurred, self.sites, self.neighbours, self.is_defect)
+        self.seen = self.is_defect & self.usable & (np.abs(z) > SEEN_SIGMA)
+        self.empty = not self.seen.any()
+
+    def _blur(self, image: FloatImage) -> FloatImage:
+        return np.asarray(gaussian_filter(image.astype(np.float32), WIDTH_SHARE * self.spacing))
+
+    def compare(self, after: FloatImage) -> tuple[int, int, int]:
+        """Return the number of visible planted defects, of those erased, and of those invented."""
+        if self.empty:
+            return 0, 0, 0
+        blurred = self._blur(after)
+        z, contrast = _contrasts(blurred, self.sites, self.neighbours, self.is_defect)
+        expected = self.contrast * _gain(self.blurred, blurred, self.spacing)
+        erased = self.seen & (contrast / expected < KEPT_SHARE)
+        typical = np.median(np.abs(expected[self.seen]))
+        intact = ~self.is_defect & self.usable & (np.abs(expected) < KEPT_SHARE * typical)
+        invented = intact & (np.abs(z) > INVENTED_SIGMA) & (np.abs(contrast - expected) > RISE_SHARE * typical)
+        return int(self.seen.sum()), int(erased.sum()), int(invented.sum())
 
 
 def _sites(labelled: LabelledImage) -> tuple[Points, NDArray[np.bool_]]:

@@ -15,17 +15,17 @@ from torch import nn
 
 from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
 from napari_stem_gan.training import TrainingConfig, TrainStep, train
-from napari_stem_gan.translate.audit import Audit, audit
+from napari_stem_gan.translate.audit import Audit, Auditor
 from napari_stem_gan.translate.cyclegan import CycleGAN
 from napari_stem_gan.translate.patches import Normaliser, PatchSampler
 from napari_stem_gan.translate.similarity import Similarity, Today
-from napari_stem_gan.translate.statistics import SessionStatistics, fit_statistics
+from napari_stem_gan.translate.statistics import SessionStatistics, Target, fit_statistics, lattice_frequency
 from napari_stem_gan.translate.translator import Translator
 
 CHECK_SIDE_PX = 512
 CHECK_IMAGES = 4
 CHECKS = (0.25, 0.5, 0.75)  # shares of the budget at which the generator is measured; once more at the end
-NOISE_STRENGTHS = (1.0, 0.5, 0.0)
+NOISE_FROM = (0.0, 1.0, 1.5, 2.0, 3.0, 99.0)  # in units of the lattice's lowest Bragg frequency
 MIN_TRAINING_S = 3.0
 
 
@@ -137,10 +137,12 @@ class _Session:
         ranges = Normaliser.fit(self.sim_data), Normaliser.fit(self.exp_data)
         cyclegan.today = Translator(sim_range=ranges[0], exp_range=ranges[1], device=cyclegan.device)
         self.target = Today(self.exp_data)
-        self.exp_normalised = [ranges[1].apply(image) for image in self.target.tiles]
+        self.fit_target = Target.measure([ranges[1].apply(image) for image in self.target.tiles])
+        self.noise_from, self.lattice_frequency = 0, lattice_frequency(self.target.tiles)
         chosen = np.linspace(0, len(simulated) - 1, min(CHECK_IMAGES, len(simulated))).astype(int)
         self.checked = [crop_labelled(simulated[i], CHECK_SIDE_PX) for i in chosen]
         self.unadapted = self.target.similarity([item.image.data for item in self.checked])
+        self.auditor = Auditor(self.checked)
         self.candidates: list[Candidate] = []
         self.check_s = 0.0
         self.last_preview: FloatImage | None = None
@@ -171,15 +173,16 @@ class _Session:
         return candidate
 
     def _add_fitted(self, name: str, network: nn.Module | None) -> Candidate:
-        """Add a network (or none) with fitted statistics, with less noise where labels are lost."""
+        """Add a network (or none) with fitted statistics, with noise at fewer frequencies where labels are lost."""
         bare = replace(self.cyclegan.today, network=network)
         outputs = [bare.network_output(item.image.data, seed=i) for i, item in enumerate(self.checked)]
-        for strength in NOISE_STRENGTHS:
-            fitted = fit_statistics(outputs, self.exp_normalised, noise_strength=strength)
-            candidate = self._add(f"{name}, noise {strength:g}", network, fitted)
-            if candidate.audit.passed or not np.any(fitted.noise):
-                break
-        return candidate
+        while True:
+            frequency = self.lattice_frequency * NOISE_FROM[self.noise_from]
+            fitted = fit_statistics(outputs, self.fit_target, noise_from=frequency)
+            candidate = self._add(f"{name}, noise from {frequency:.2f}/px", network, fitted)
+            if candidate.audit.passed or self.noise_from == len(NOISE_FROM) - 1:
+                return candidate
+            self.noise_from += 1
 
     def _add(
         self, name: str, network: nn.Module | None, statistics: SessionStatistics, *, match_range: bool = False
@@ -188,7 +191,7 @@ class _Session:
         images = [translator.translate(item.image.data, seed=100 + i) for i, item in enumerate(self.checked)]
         similarity = self.unadapted if match_range else self.target.similarity(images)
         candidate = Candidate(
-            name, translator, similarity, audit(self.checked, images), similarity.relative_to(self.unadapted)
+            name, translator, similarity, self.auditor.audit(images), similarity.relative_to(self.unadapted)
         )
         self.candidates.append(candidate)
         self.last_preview = images[0]

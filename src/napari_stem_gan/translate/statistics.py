@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -56,14 +57,35 @@ def measure_spectrum(images: Sequence[FloatImage]) -> Spectrum:
     for image in images:
         x = torch.from_numpy(image - image.mean())
         window = torch.hann_window(x.shape[0])[:, None] * torch.hann_window(x.shape[1])
-        power = torch.fft.fft2(x * (window / window.square().mean().sqrt()), norm="ortho").abs().square().numpy()
-        fy, fx = np.fft.fftfreq(x.shape[0])[:, None], np.fft.fftfreq(x.shape[1])
-        index = (np.hypot(fy, fx) / (0.5 * np.sqrt(2)) * BINS).astype(int).clip(max=BINS - 1).ravel()
+        spectrum = torch.fft.rfft2(x * (window / window.square().mean().sqrt()), norm="ortho")
+        power = spectrum.abs().square().numpy().ravel()
+        index = _ring_index(x.shape[0], x.shape[1])
         count = np.bincount(index, minlength=BINS).clip(1)
-        sums[0] += np.bincount(index, power.ravel(), BINS) / count
-        sums[1] += np.exp(np.bincount(index, np.log(power.ravel() + 1e-12), BINS) / count + EULER_GAMMA)
+        sums[0] += np.bincount(index, power, BINS) / count
+        sums[1] += np.exp(np.bincount(index, np.log(power + 1e-12), BINS) / count + EULER_GAMMA)
     total, diffuse = sums / len(images)
     return Spectrum(total, np.minimum(diffuse, total))
+
+
+@lru_cache(maxsize=4)
+def _ring_index(height: int, width: int) -> NDArray[np.int_]:
+    """Radial bin of every value of ``rfft2``, flattened."""
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    return (radius / (0.5 * np.sqrt(2)) * BINS).astype(int).clip(max=BINS - 1).ravel()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What `fit_statistics` aims at: spectrum and quantiles of today's normalised images."""
+
+    spectrum: Spectrum
+    tones: Profile
+
+    @classmethod
+    def measure(cls, images: Sequence[FloatImage]) -> Target:
+        """Measure normalised images ``(Y, X)``."""
+        tiles = [tile for image in images for tile in tiles_of(image, FIT_SIDE_PX)]
+        return cls(measure_spectrum(tiles), _tones(tiles))
 
 
 @dataclass(frozen=True)
@@ -131,9 +153,9 @@ class SessionStatistics:
 
 def fit_statistics(
     simulated: Sequence[FloatImage],
-    real: Sequence[FloatImage],
+    target: Target,
     *,
-    noise_strength: float = 1.0,
+    noise_from: float = 0.0,
     rounds: int = 4,
     seed: int = 0,
 ) -> SessionStatistics:
@@ -141,40 +163,47 @@ def fit_statistics(
 
     Parameters
     ----------
-    simulated, real
-        Normalised images ``(Y, X)`` of both domains.
-    noise_strength
-        Share of the missing diffuse power that may be filled with noise, 0 to 1.
+    simulated
+        Normalised simulations ``(Y, X)``.
+    target
+        Today's images, measured.
+    noise_from
+        Frequency, in cycles per pixel, above which missing diffuse power is filled with noise. Below
+        it the power that is there is raised instead, so that no noise hides a defect.
     rounds
         Repetitions: the tone curve changes the spectrum a little and the other way round.
     seed
         Seed of the noise used while fitting.
     """
     sources = [tile for image in simulated for tile in tiles_of(image, FIT_SIDE_PX)]
-    targets = [tile for image in real for tile in tiles_of(image, FIT_SIDE_PX)]
-    target_spectrum, target_tones = measure_spectrum(targets), _tones(targets)
+    may_fill = _frequencies() >= noise_from
     statistics = SessionStatistics()
     for turn in range(rounds):
         rng = np.random.default_rng(seed)
         shaped = [replace(statistics, **_no_tone()).apply(image, rng) for image in sources]
-        statistics = replace(statistics, **_tone_curve(_tones(shaped), target_tones))
-        if turn == rounds - 1:
-            break
-        now = measure_spectrum([statistics.map_tones(image) for image in shaped])
-        statistics = _correct_spectrum(statistics, now, target_spectrum, noise_strength)
+        statistics = replace(statistics, **_tone_curve(_tones(shaped), target.tones))
+        if turn < rounds - 1:
+            now = measure_spectrum([statistics.map_tones(image) for image in shaped])
+            statistics = _correct_spectrum(statistics, now, target.spectrum, may_fill)
     return statistics
 
 
+def lattice_frequency(images: Sequence[FloatImage]) -> float:
+    """Return the lowest frequency with Bragg peaks in cycles per pixel; 0.07 where there are none."""
+    bragg = np.flatnonzero(measure_spectrum(images).bragg[3:])
+    return float(_frequencies()[bragg[0] + 3]) if len(bragg) else 0.07
+
+
 def _correct_spectrum(
-    statistics: SessionStatistics, now: Spectrum, target: Spectrum, noise_strength: float
+    statistics: SessionStatistics, now: Spectrum, target: Spectrum, may_fill: NDArray[np.bool_]
 ) -> SessionStatistics:
-    """Move gain and noise towards the target: missing diffuse power becomes noise, the rest gain."""
+    """Move gain and noise towards the target: missing diffuse power becomes noise where it may, the rest gain."""
     bragg = now.bragg | target.bragg
     ratio = np.where(bragg, target.total / now.total, target.diffuse / now.diffuse)
-    missing = np.where(~bragg, np.maximum(target.diffuse - now.diffuse, 0), 0.0)
-    fills = (missing > 0) | (statistics.noise > 0)
-    gain = statistics.gain * np.where(fills & ~bragg, 1.0, np.sqrt(ratio))
-    power = statistics.noise**2 + np.where(fills & ~bragg, target.diffuse - now.diffuse, 0.0) * noise_strength
+    missing = target.diffuse - now.diffuse
+    fills = may_fill & ~bragg & ((missing > 0) | (statistics.noise > 0))
+    gain = statistics.gain * np.where(fills, 1.0, np.sqrt(ratio))
+    power = statistics.noise**2 + np.where(fills, missing, 0.0)
     return replace(statistics, gain=_smooth(gain).clip(*GAIN_LIMITS), noise=_smooth(np.sqrt(np.maximum(power, 0))))
 
 
@@ -187,7 +216,7 @@ def _smooth(profile: Profile) -> Profile:
 
 def _tones(images: Sequence[FloatImage]) -> Profile:
     """Quantiles of all pixels, denser in the tails, shape ``(KNOTS,)``."""
-    pixels = np.concatenate([image.ravel()[:: max(1, image.size // 200_000)] for image in images])
+    pixels = np.concatenate([image.ravel()[:: max(1, image.size // 60_000)] for image in images])
     share = 0.5 * (1 - np.cos(np.linspace(0, np.pi, KNOTS)))
     tones: Profile = np.quantile(pixels, share.clip(1e-4, 1 - 1e-4)).astype(np.float64)
     return tones
