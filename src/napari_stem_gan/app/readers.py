@@ -8,7 +8,7 @@ from typing import Any
 
 LayerTuples = list[tuple[Any, dict[str, Any], str]]
 Reader = Callable[[Any], LayerTuples]
-LEFT_TO_NAPARI = (".png", ".jpg", ".jpeg", ".bmp", ".npy")  # no pixel size in them
+LEFT_TO_OTHERS = (".png", ".jpg", ".jpeg", ".bmp", ".npy", ".h5", ".hdf5")  # no pixel size, or anything at all
 
 
 def get_image_reader(path: str | Sequence[str]) -> Reader | None:
@@ -130,7 +130,7 @@ def _is_image(path: str) -> bool:
 
     try:
         suffix = Path(path).suffix.lower()
-        if suffix not in readable_suffixes() or suffix in LEFT_TO_NAPARI or not Path(path).is_file():
+        if suffix not in readable_suffixes() or suffix in LEFT_TO_OTHERS or not Path(path).is_file():
             return False
         return suffix not in (".tif", ".tiff") or _is_grey_tiff(path)
     except (TypeError, ValueError, OSError):

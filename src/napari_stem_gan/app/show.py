@@ -48,7 +48,7 @@ def _show_restored(results: ResultLayers, outcome: Outcome, spacings: dict[int, 
         return
     for source, restored in outcome.per_source(outcome.restored):
         data = _like(source, [one.image.data for one in restored])
-        results.show_image(source.layer, "restored", data, visible=False if outcome.step == "run" else True)
+        results.show_image(source.layer, "restored", data, visible=outcome.step != "run")
         size = point_size(spacings.get(id(source.layer)))
         invented = _points_like(source, [one.invented_px for one in restored])
         erased = _points_like(source, [one.erased_px for one in restored])

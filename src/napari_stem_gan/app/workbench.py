@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_stem_gan.app import settings
 from napari_stem_gan.app.csv_file import write_tables
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
-from napari_stem_gan.app.layers import Source, read_layer, summary
+from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
+from napari_stem_gan.app.match_panel import AUTO, known_materials
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.shell import Shell
 from napari_stem_gan.app.show import show_outcome
@@ -35,6 +37,7 @@ class Session:
         self.matches: tuple[Any, ...] | None = None
         self.matches_of: Any = None
         self.simulated: Any = None
+        self.match_config: Any = None
 
 
 class Workbench(QWidget):
@@ -111,6 +114,7 @@ class Workbench(QWidget):
         for panel in self.shell.panels.values():
             panel.keep()
         self._step, self._running, self._ending_text = step, request, ""
+        self._session.match_config = request.configs["match"]
         self.shell.progress.begin("Run all" if step == "run" else step.capitalize())
         self.bridge.start(job(step, request))
         self.shell.set_running(True)
@@ -181,7 +185,12 @@ class Workbench(QWidget):
             emitter.connect(self._later)
 
     def _configs(self) -> dict[str, Any]:
-        return self.shell.configs()
+        """Config of every step; a panel without Match takes the session's, or guesses from the layers."""
+        configs = self.shell.configs()
+        if "match" not in self.shell.panels:
+            guess = guess_material(self.sources()[0], known_materials()) or AUTO
+            configs["match"] = self._session.match_config or replace(configs["match"], material=guess)
+        return configs
 
     def _request(self) -> Request:
         configs = self._configs()
@@ -258,38 +267,3 @@ class Workbench(QWidget):
             self.results.follow(layer)
         if corrected:
             show_info(f"Corrected the scale of {len(corrected)} layer{'s' if len(corrected) != 1 else ''}")
-
-
-class MatchWidget(Workbench):
-    """Match alone."""
-
-    def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(napari_viewer, ("match",))
-
-
-class SimulateWidget(Workbench):
-    """Simulate alone."""
-
-    def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(napari_viewer, ("simulate",))
-
-
-class AdaptWidget(Workbench):
-    """Adapt alone."""
-
-    def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(napari_viewer, ("adapt",))
-
-
-class DetectWidget(Workbench):
-    """Detect alone."""
-
-    def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(napari_viewer, ("detect",))
-
-
-class RestoreWidget(Workbench):
-    """Restore alone."""
-
-    def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(napari_viewer, ("restore",))

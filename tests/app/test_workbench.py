@@ -1,0 +1,214 @@
+"""The workbench in a real viewer: started, stopped, failed."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+
+from .conftest import FakeModel
+
+
+def test_the_workbench_says_what_it_understood(bench):
+    workbench = bench()
+
+    assert "1 image, 64×96, 0.0200 nm/px" in workbench.shell.understood.text()
+    assert workbench.shell.panels["match"].value().material == "WSe2"  # from the layer's name
+    assert workbench.shell.start.isEnabled()
+    assert not workbench.shell.stop.isEnabled()
+
+
+def test_without_a_layer_start_is_blocked_and_says_why(bench):
+    workbench = bench()
+    workbench.viewer.layers.clear()
+    workbench.refresh()
+
+    assert not workbench.shell.start.isEnabled()
+    assert "no image is loaded" in workbench.shell.understood.text()
+    assert "Open Sample" in workbench.shell.start.toolTip()
+
+
+def test_a_wrong_field_turns_red_and_blocks_start(bench):
+    workbench = bench()
+    form = workbench.shell.panels["match"].form
+    form.fields["pixel_size_nm"].set_value(-1.0)
+
+    assert "ff5c5c" in form.labels["pixel_size_nm"].text()
+    assert "ff5c5c" not in form.labels["material"].text()
+    assert "pixel size must be positive" in form.message.text()
+    assert not workbench.shell.start.isEnabled()
+
+
+def test_an_unknown_material_blocks_start(bench):
+    workbench = bench()
+    workbench.shell.panels["match"].form.fields["material"].setEditText("Kryptonite")
+
+    assert "Kryptonite" in workbench.shell.start.toolTip()
+
+
+def test_a_step_ends_with_full_bar_and_start_enabled(bench, fake, finish, make_napari_viewer):
+    workbench = bench(viewer=make_napari_viewer())
+
+    finish(workbench, "match")
+
+    assert fake.calls == ["match"]
+    assert workbench.shell.progress.bar.value() == workbench.shell.progress.bar.maximum()
+    assert workbench.shell.progress.message.text().startswith("Done: 1 of 1 matched")
+    assert workbench.shell.start.isEnabled()
+    assert not workbench.shell.stop.isEnabled()
+
+
+def test_stop_ends_the_job_and_closes_the_step(bench, fake, qtbot, make_napari_viewer):
+    workbench = bench(viewer=make_napari_viewer())
+    fake.endless = True
+    with qtbot.waitSignal(workbench.bridge.progressed, timeout=20000):
+        workbench.start("restore")
+    assert workbench.shell.stop.isEnabled()
+    assert not workbench.shell.start.isEnabled()
+
+    with qtbot.waitSignal(workbench.bridge.ended, timeout=20000):
+        workbench.stop()
+
+    assert fake.closed.is_set()
+    assert workbench.shell.progress.message.text().startswith("Stopped")
+    assert workbench.shell.start.isEnabled()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("the lattice is upside down")])
+def test_an_error_is_a_notification_and_lands_the_bar(bench, fake, finish, error, make_napari_viewer):
+    workbench = bench(viewer=make_napari_viewer())
+    fake.error = error
+
+    finish(workbench, "detect")
+
+    assert str(error) in [notification.message for notification in notification_manager.records]
+    assert str(error) in workbench.shell.progress.message.text()
+    assert workbench.shell.progress.bar.maximum() > 0  # no endless bar
+    assert workbench.shell.start.isEnabled()
+
+
+def test_after_a_failure_the_next_job_works(bench, fake, finish):
+    workbench = bench()
+    fake.error = RuntimeError("first")
+    finish(workbench, "match")
+    fake.error = None
+
+    finish(workbench, "match")
+
+    assert workbench.shell.progress.message.text().startswith("Done")
+
+
+def test_the_loss_curve_and_the_preview_show_while_training(bench, finish):
+    workbench = bench()
+
+    finish(workbench, "adapt")
+
+    times, losses = workbench.shell.progress._curves["generator"]
+    assert len(times) == len(losses) >= 3
+    assert workbench.shell.progress.preview.image.shape == (8, 8)
+
+
+def test_matching_is_not_repeated_while_nothing_changed(bench, fake, finish):
+    workbench = bench()
+
+    finish(workbench, "match")
+    finish(workbench, "detect")
+
+    assert fake.calls == ["match", "detect"]
+
+
+def test_the_adapted_model_is_what_detect_uses(bench, fake, finish):
+    workbench = bench()
+
+    finish(workbench, "adapt")
+    finish(workbench, "detect")
+
+    assert isinstance(fake.seen["model"], FakeModel)
+
+
+def test_calibrate_writes_the_corrected_scale_in_nm(bench, image_layer, finish):
+    workbench = bench()
+    finish(workbench, "detect")
+
+    workbench.shell.panels["match"].calibrate.click()
+
+    points = workbench.results.find(image_layer, "defects")
+    np.testing.assert_allclose(image_layer.scale, 0.021)
+    np.testing.assert_allclose(points.scale, image_layer.scale)
+    assert [str(unit) for unit in image_layer.units] == ["nanometer", "nanometer"]
+
+
+def test_opening_does_not_import_torch():
+    import subprocess
+
+    code = "import sys, napari_stem_gan.app.widgets; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_colour_layers_are_left_out_and_named(bench, image_layer):
+    colour = Image(np.zeros((40, 40, 3), np.uint8), rgb=True, name="photo")
+    workbench = bench(image_layer, colour)
+
+    assert "1 image, 64×96" in workbench.shell.understood.text()
+    assert "photo" in workbench.shell.understood.text()
+
+
+def test_only_the_selected_layers_are_used_when_asked(bench, image_layer):
+    other = Image(np.random.default_rng(1).random((50, 50), dtype=np.float32), name="other")
+    workbench = bench(image_layer, other)
+    workbench.viewer.layers.selection = {other}
+
+    workbench.shell.scope.setCurrentText("selected image layers")
+
+    assert "1 image, 50×50, pixel size unknown" in workbench.shell.understood.text()
+
+
+def test_settings_come_back_in_the_next_session(bench, finish):
+    first = bench()
+    simulate = first.shell.panels["simulate"]
+    simulate.form.fields["count"].set_value(7)
+    first.shell.panels["match"].form.fields["pixel_size_nm"].set_value(0.03)
+    finish(first, "match")
+
+    second = bench()
+
+    assert second.shell.panels["simulate"].value().count == 7
+    assert second.shell.panels["match"].value().pixel_size_nm is None  # belongs to today's images
+
+
+def test_everything_is_reachable_at_1280_by_720(bench, qtbot, make_napari_viewer):
+    workbench = bench(viewer=make_napari_viewer(show=True))
+    workbench.viewer.window.resize(1280, 720)
+    qtbot.wait(50)
+    for section in workbench.shell.sections.values():
+        section.set_open(True)
+        qtbot.wait(20)
+        bottom = workbench.shell.stop.mapTo(workbench, workbench.shell.stop.rect().bottomLeft()).y()
+        assert bottom <= workbench.height()
+    assert workbench.minimumSizeHint().height() < 600
+
+
+def test_one_section_is_open_at_a_time(bench):
+    workbench = bench()
+
+    workbench.shell.sections["detect"].set_open(True)
+
+    assert workbench.shell.current() == "detect"
+    assert [fold.is_open() for fold in workbench.shell.sections.values()].count(True) == 1
+    assert workbench.shell.start.text() == "Start Detect"
+
+
+def test_step_widgets_share_the_session(bench, image_layer, fake, finish):
+    from napari_stem_gan.app.widgets import DetectWidget
+
+    workbench = bench()
+    finish(workbench, "match")
+    single = bench(viewer=workbench.viewer, widget=DetectWidget)
+
+    finish(single, "detect")
+
+    assert fake.calls == ["match", "detect"]
+    assert workbench.results.find(image_layer, "defects") is not None
