@@ -33,8 +33,8 @@ class ScanConfig:
         if min(self.jitter_x_px, self.jitter_y_px, self.smear_px) < 0:
             raise ValueError("jitter and smear must not be negative; set them to 0 or more pixels")
         if not 0 <= self.jitter_correlation < 1:
-            got = self.jitter_correlation
-            raise ValueError(f"jitter_correlation must be at least 0 and below 1, got {got}; try 0.5")
+            phi = self.jitter_correlation
+            raise ValueError(f"jitter_correlation must be at least 0 and below 1, got {phi}; try 0.5")
         if not (0 <= self.ringing < 1 and 0 <= self.smear_lorentzian <= 1):
             got = (self.ringing, self.smear_lorentzian)
             raise ValueError(f"ringing and smear_lorentzian must lie between 0 and 1, got {got}; try 0 and 0.5")

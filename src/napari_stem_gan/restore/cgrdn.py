@@ -78,7 +78,7 @@ class CGRDN(nn.Module):
             outputs.append(y)
         deep = shallow + self.fuse(torch.cat(outputs, dim=1))
         correction = self.tail(self.up(deep)).float()  # (B, 1, Y, X)
-        return (padded + correction)[..., :height, :width]
+        return (padded + correction)[..., :height, :width]  # type: ignore[no-any-return]
 
 
 def parameter_count(network: nn.Module) -> int:

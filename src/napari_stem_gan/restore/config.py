@@ -14,6 +14,8 @@ class RestoreConfig:
 
     mode: Literal["hr-stem"] = "hr-stem"
     """Which distortions the network undoes: hr-stem = atomic-resolution STEM."""
+    average_flips: bool = True
+    """Average the network over the image and its upside-down mirror image: twice the time, a little cleaner."""
     tile_px: int = 512
     """Side of the tiles in pixels; smaller needs less memory."""
 

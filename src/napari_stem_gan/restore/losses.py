@@ -51,7 +51,7 @@ def fourier_loss(output: Tensor, target: Tensor, power: float = FOURIER_POWER) -
     """Mean of |F(y - ŷ)| to a small power, which lifts high frequencies (eq. 9)."""
     difference = torch.fft.rfft2((target - output).float(), norm="ortho")
     magnitude_squared = difference.real**2 + difference.imag**2
-    return ((magnitude_squared + 1e-8) ** (power / 2)).mean()
+    return ((magnitude_squared + 1e-8) ** (power / 2)).mean()  # type: ignore[no-any-return]
 
 
 def mean_loss(output: Tensor, target: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ def smooth_noise(specimens: Sequence[Specimen], side: int, transfer: Tensor, rng
     filtered = torch.fft.rfft2(white) * transfer[:, 0] * torch.exp(-((math.pi * length_px * k_px) ** 2))
     filtered[:, 0, 0] = 0
     noise = torch.fft.irfft2(filtered, s=(side, side))
-    return noise / noise.std(dim=(-2, -1), keepdim=True).clamp(min=1e-6)
+    return noise / noise.std(dim=(-2, -1), keepdim=True).clamp(min=1e-6)  # type: ignore[no-any-return]
 
 
 def render(specimens: Sequence[Specimen], size_px: int, rng: np.random.Generator) -> Tensor:
@@ -148,7 +148,7 @@ def render(specimens: Sequence[Specimen], size_px: int, rng: np.random.Generator
     columns = columns / torch.where(peak > 0, peak, torch.ones_like(peak))
     image = columns + _smooth_parts(specimens, side, columns, transfer, rng)
     image = image[:, None, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX].clamp(min=0)
-    return image / image.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-6)
+    return image / image.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-6)  # type: ignore[no-any-return]
 
 
 def _smooth_parts(
@@ -164,8 +164,10 @@ def _smooth_parts(
     plane = constant + along_y * axis[:, None] + along_x * axis[None]
     k_px = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None])
     blur_px = values([3.0 / s.pixel_size_A for s in specimens])
-    blurred = torch.fft.irfft2(torch.fft.rfft2(columns) * torch.exp(-2 * (math.pi * blur_px * k_px) ** 2), s=(side, side))
+    blurred = torch.fft.irfft2(
+        torch.fft.rfft2(columns) * torch.exp(-2 * (math.pi * blur_px * k_px) ** 2), s=(side, side)
+    )
     blurred = blurred / blurred.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-6)
     texture = smooth_noise(specimens, side, transfer, rng) * values([s.grain for s in specimens])
     lift = 2 * values([s.grain for s in specimens])
-    return plane + values([s.haze for s in specimens]) * blurred + texture + lift
+    return plane + values([s.haze for s in specimens]) * blurred + texture + lift  # type: ignore[no-any-return]

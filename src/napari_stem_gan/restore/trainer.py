@@ -60,7 +60,8 @@ class CGRDNTrainer:
             raise ValueError("steps or minutes must be given for the learning rate's schedule; set one of them")
         self.config, self.steps, self.minutes = config, steps, minutes
         self.device = torch.device(device)
-        self.network = CGRDN(network).to(self.device, memory_format=torch.channels_last)
+        self.network = CGRDN(network).to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, weight_decay=1e-5)
         self.discriminator: PatchDiscriminator | None = None
