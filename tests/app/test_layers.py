@@ -41,7 +41,6 @@ def test_a_diffraction_pattern_is_refused():
         (layer(8, 8), "too small"),
         (layer(2, 2, 40, 40), "4 axes"),
         (Image(np.zeros((40, 40, 3), np.uint8), rgb=True), "colour"),
-        (Image(np.zeros((40, 40), np.complex64)), "complex"),
     ],
 )
 def test_what_cannot_be_worked_on_says_why(image, words):

@@ -47,7 +47,7 @@ def test_other_files_are_left_alone(tmp_path, name):
     assert get_image_reader(str(path)) is None
 
 
-@pytest.mark.parametrize("path", ["", [], tuple(), None, 3])
+@pytest.mark.parametrize("path", ["", [], (), None, 3])
 def test_the_reader_never_raises_on_odd_paths(path):
     assert get_image_reader(path) is None
 

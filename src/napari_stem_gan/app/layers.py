@@ -108,8 +108,6 @@ def read_layer(layer: Image) -> Source:
     shape = tuple(data.shape)
     if layer.rgb:
         raise ImageError(f"'{layer.name}' is a colour image; convert it to grey first")
-    if np.dtype(data.dtype).kind == "c":
-        raise ImageError(f"'{layer.name}' holds complex numbers; give an image, not a Fourier transform")
     if len(shape) not in (2, 3):
         raise ImageError(f"'{layer.name}' has {len(shape)} axes; give an image (Y, X) or a stack (T, Y, X)")
     if min(shape[-2:]) < MIN_SIDE_PX or shape[0] == 0:
