@@ -96,7 +96,10 @@ class FakeWorkflow:
     def detect(self, images, matches, config, *, model=None, device="auto", stop=None):
         self.seen["model"], self.seen["detect"] = model, config
         yield from self._steps("detect", stop)
-        return [detection(image, config.threshold) for image in images]
+        return [detection(image) for image in images]
+
+    def provenance(self, images, matches, *, configs, model=None):
+        return {"images": [{"image": image.name, "sha256": image.sha256} for image in images], "threshold": 0.0}
 
     def restore(self, images, config, *, device="auto", stop=None):
         yield from self._steps("restore", stop)
@@ -107,7 +110,7 @@ class FakeWorkflow:
     def run(self, images, config, *, device="auto", stop=None, folder=None):
         yield from self._steps("run", stop)
         matches = [fake_match(image) for image in images]
-        detections = [detection(image, config.detect.threshold) for image in images]
+        detections = [detection(image) for image in images]
         restored = yield from self.restore(images, config.restore, stop=stop)
         sims = [labelled(0)]
         found = {"matches": matches, "simulated": sims, "translated": sims, "detections": detections}
@@ -140,13 +143,13 @@ def labelled(index: int) -> LabelledImage:
     return LabelledImage(image=image, positions_px=TRUE_PX[:2], defects=DEFECTS[:2], sublattices=("Se", "Se"))
 
 
-def detection(image: STEMImage, threshold: float) -> Any:
+def detection(image: STEMImage) -> Any:
     table = PointTable.build(
         image=image.name, frame=image.frame, positions_px=TRUE_PX, pixel_size_nm=image.pixel_size_nm,
         defects=DEFECTS, sublattices=("Se", "Se", "W"), confidence=CONFIDENCE,
     )  # fmt: skip
     maps = np.zeros((2, *image.shape), np.float32)
-    return SimpleNamespace(points=table.filter(threshold), probability=maps, classes=("background", "V_X"))
+    return SimpleNamespace(points=table, probability=maps, classes=("background", "V_X"))
 
 
 @pytest.fixture

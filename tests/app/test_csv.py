@@ -41,10 +41,9 @@ def test_the_csv_is_in_nm_and_px(saved, image_layer):
 def test_the_json_beside_it_tells_where_it_came_from(saved, image_layer):
     record = json.loads(saved.with_suffix(".json").read_text())
 
-    assert record["threshold"] == 0.5
-    assert record["images"][0]["pixel_size_nm"] == pytest.approx(0.02)
-    assert len(record["images"][0]["sha256"][0]) == 64
-    assert record["configs"]["match"]["material"] == "WSe2"
+    assert record["threshold"] == 0.5  # the slider's, at the time of saving
+    assert len(record["images"][0]["sha256"]) == 64
+    assert record["layers"][image_layer.name]["translate"] == [3.0, -7.5]
 
 
 def test_dropped_back_it_lands_exactly_on_the_image(saved, image_layer, monkeypatch):

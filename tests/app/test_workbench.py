@@ -106,9 +106,9 @@ def test_the_loss_curve_and_the_preview_show_while_training(bench, finish):
 
     finish(workbench, "adapt")
 
-    times, losses = workbench.shell.progress._curves["generator"]
+    times, losses = workbench.shell.progress.curves["generator"]
     assert len(times) == len(losses) >= 3
-    assert workbench.shell.progress.preview.image.shape == (8, 8)
+    assert workbench.shell.progress.graphs.preview.image.shape == (8, 8)
 
 
 def test_matching_is_not_repeated_while_nothing_changed(bench, fake, finish):

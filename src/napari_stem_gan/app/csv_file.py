@@ -30,7 +30,7 @@ def place_of(layer: Layer) -> dict[str, Any]:
     }
 
 
-def write_tables(path: str, results: ResultLayers, configs: Mapping[str, Any], model: Any) -> int:
+def write_tables(path: str, results: ResultLayers, provenance: Mapping[str, Any], threshold: float) -> int:
     """Write the points that are shown on all sources to one CSV with a JSON beside it.
 
     Parameters
@@ -39,10 +39,10 @@ def write_tables(path: str, results: ResultLayers, configs: Mapping[str, Any], m
         The CSV file.
     results
         Our layers.
-    configs
-        Config of each step, for the JSON.
-    model
-        The model in use, for the JSON.
+    provenance
+        What the points were made from (see `workflow.provenance`).
+    threshold
+        Lowest confidence shown now.
 
     Returns
     -------
@@ -52,13 +52,7 @@ def write_tables(path: str, results: ResultLayers, configs: Mapping[str, Any], m
     pairs = results.of_kind("defects")
     tables = [table_columns(layer, source) for source, layer in pairs]
     places = {source.name: place_of(source) for source, _ in pairs}
-    provenance = {
-        "threshold": configs["detect"].threshold,
-        "images": [image_record(source) for source, _ in pairs],
-        "configs": dict(configs),
-        "model": model_record(model),
-    }
-    return write_columns(path, tables, places, provenance)
+    return write_columns(path, tables, places, {**provenance, "threshold": threshold})
 
 
 def write_columns(
@@ -89,26 +83,6 @@ def write_columns(
     record = {"version": napari_stem_gan.__version__, PLACES: dict(places), **provenance}
     table.to_csv(Path(path), provenance=to_jsonable(record))
     return len(table)
-
-
-def image_record(source: Layer) -> dict[str, Any]:
-    """Name, file, hash and pixel size of an image layer."""
-    from napari_stem_gan.app.layers import read_layer
-
-    read = read_layer(source)
-    return {
-        "name": source.name,
-        "path": str(source.source.path or ""),
-        "sha256": [image.sha256 for image in read.images()],
-        "pixel_size_nm": read.pixel_size_nm,
-    }
-
-
-def model_record(model: Any) -> Any:
-    """What the JSON says about a model."""
-    if model is None or isinstance(model, str | Path):
-        return str(model or "shipped")
-    return getattr(model, "report", type(model).__name__)
 
 
 def layer_tuples(path: str) -> list[tuple[Any, dict[str, Any], str]]:

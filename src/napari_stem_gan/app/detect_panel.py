@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSlider, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
 
-from napari_stem_gan.app.jobs import CANDIDATE_FLOOR, Outcome
+from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import StepPanel
 from napari_stem_gan.app.symbols import legend
 from napari_stem_gan.detect.config import DetectConfig
 
 SLIDER_STEPS = 1000
+CANDIDATE_FLOOR = 0.05  # the finder keeps all candidates above, so that the slider needs no new inference
 SESSION, SHIPPED, FILE = "this session's adapted model", "as shipped", "Choose a file…"
 
 
@@ -112,6 +113,8 @@ class DetectPanel(StepPanel):
         line.addWidget(self.number)
         self.models = QComboBox()
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.models.setMinimumContentsLength(16)
+        self.models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.models.setToolTip("The network that finds the defects")
         self.models.addItem(SHIPPED, None)
         self.models.addItem(FILE, FILE)

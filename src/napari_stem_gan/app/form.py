@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_stem_gan.app.fields import field_label, field_sentences, field_types, is_config, wrong_fields
 from napari_stem_gan.app.fold import Fold
@@ -197,7 +197,8 @@ def _combo(values: Iterable[Any], *, editable: bool = False) -> QComboBox:
     combo = QComboBox()
     combo.setEditable(editable)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    combo.setMinimumContentsLength(12)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     for value in values:
         combo.addItem(str(value), value)
     return combo

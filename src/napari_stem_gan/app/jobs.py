@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from napari_stem_gan.app.layers import Source
 from napari_stem_gan.image import STEMImage
 
 STEPS = ("match", "simulate", "adapt", "detect", "restore")
-CANDIDATE_FLOOR = 0.05  # kept below the threshold, so that the slider needs no new inference
 
 Steps = Generator[Any, None, "Outcome"]
 
@@ -77,6 +76,7 @@ class Outcome:
     detections: Sequence[Any] | None = None
     restored: Sequence[Any] | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def per_source(self, results: Sequence[Any]) -> list[tuple[Source, list[Any]]]:
         """Split a list that runs parallel to the images by source."""
@@ -148,11 +148,12 @@ def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:
 def _detect(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     images = request.images()
     matches = yield from _matched(request, workflow, images, stop)
-    config = with_candidates(request.configs["detect"])
+    config = request.configs["detect"]
     detections = yield from workflow.detect(
         images, matches, config, model=request.model, device=request.device, stop=stop
     )
-    return Outcome(step="detect", sources=request.sources, matches=matches, detections=detections)
+    record = provenance(request, workflow, images, matches, request.model)
+    return Outcome(step="detect", sources=request.sources, matches=matches, detections=detections, provenance=record)
 
 
 def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
@@ -162,15 +163,16 @@ def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
 
 
 def _run(request: Request, workflow: Any, stop: threading.Event) -> Steps:
-    configs = dict(request.configs)
-    if request.folder is None:  # files have to hold what the threshold lets through
-        configs["detect"] = with_candidates(configs["detect"])
-    config, images = workflow.RunConfig(**configs), request.images()
+    config, images = workflow.RunConfig(**request.configs), request.images()
     result = yield from workflow.run(images, config, device=request.device, stop=stop, folder=request.folder)
     found = {name: getattr(result, name) for name in ("matches", "simulated", "translated", "detections", "restored")}
-    return Outcome(step="run", sources=request.sources, model=result.model, report=result.report, **found)
+    record = provenance(request, workflow, images, result.matches, result.model)
+    return Outcome(
+        step="run", sources=request.sources, model=result.model, report=result.report, provenance=record, **found
+    )
 
 
-def with_candidates(config: Any) -> Any:
-    """The detection config that also keeps candidates below its threshold."""
-    return replace(config, threshold=min(config.threshold, CANDIDATE_FLOOR))
+def provenance(request: Request, workflow: Any, images: list[STEMImage], matches: Any, model: Any) -> dict[str, Any]:
+    """What the points were made from, for the JSON beside the CSV; hashes are made in the worker."""
+    configs = [request.configs[name] for name in STEPS]
+    return dict(workflow.provenance(images, matches, configs=configs, model=model))

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QValidator, QWheelEvent
-from qtpy.QtWidgets import QAbstractSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QSizePolicy, QWidget
 
 Number = int | float
 
@@ -34,7 +34,7 @@ class NumberBox(QAbstractSpinBox):
         self._kind = kind
         self._optional = optional
         self._value: Number | None = None if optional else kind(0)
-        self.setKeyboardTracking(False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.lineEdit().textChanged.connect(self._on_text)
         self._show()
 

@@ -122,7 +122,7 @@ def layer_place(ndim: int, size_nm: float | None, translate_nm: tuple[float, flo
 
 def as_list(path: str | Sequence[str]) -> list[str]:
     """One path or several as a list."""
-    return [path] if isinstance(path, str | Path) else list(path)
+    return [path] if isinstance(path, str | Path) else list(path) if isinstance(path, list | tuple) else []
 
 
 def _is_image(path: str) -> bool:

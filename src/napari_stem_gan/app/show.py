@@ -90,7 +90,7 @@ def defect_probability(detection: Any) -> Any | None:
     if maps is None or not np.size(maps):
         return None
     rows = [i for i, name in enumerate(detection.classes) if name not in BACKGROUND]
-    return np.asarray(maps)[rows].max(axis=0)
+    return np.asarray(maps)[rows].max(axis=0).astype(np.float32)
 
 
 def joined(columns: Sequence[Any]) -> dict[str, Any]:

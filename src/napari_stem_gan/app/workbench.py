@@ -10,7 +10,7 @@ from typing import Any
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
 
 from napari_stem_gan.app import settings
 from napari_stem_gan.app.csv_file import write_tables
@@ -18,6 +18,7 @@ from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
 from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
 from napari_stem_gan.app.match_panel import AUTO, known_materials
 from napari_stem_gan.app.results import ResultLayers
+from napari_stem_gan.app.session import Session, set_pixel_size
 from napari_stem_gan.app.shell import Shell
 from napari_stem_gan.app.show import show_outcome
 from napari_stem_gan.app.worker import Bridge, Ending
@@ -27,17 +28,6 @@ NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sampl
 NOT_SELECTED = "no image layer is selected: select one, or choose 'all image layers'"
 ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
 LATER_MS = 50
-
-
-class Session:
-    """What the panels of one viewer share: our layers, the last matches, the session's model."""
-
-    def __init__(self, viewer: Any) -> None:
-        self.results = ResultLayers(viewer)
-        self.matches: tuple[Any, ...] | None = None
-        self.matches_of: Any = None
-        self.simulated: Any = None
-        self.match_config: Any = None
 
 
 class Workbench(QWidget):
@@ -127,7 +117,7 @@ class Workbench(QWidget):
     def save_csv(self, path: str) -> None:
         """Write the points that are shown, and a JSON beside them; a failure is a notification."""
         try:
-            count = write_tables(path, self.results, self._configs(), self.shell.panels["detect"].model())
+            count = write_tables(path, self.results, self._session.provenance, self.shell.threshold())
         except (OSError, ValueError) as error:
             show_error(str(error))
             return
@@ -139,6 +129,7 @@ class Workbench(QWidget):
         super().closeEvent(event)
 
     def _build(self) -> None:
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.shell = Shell(self.steps, self)
         self.bridge = Bridge(self)
         self._refresh_timer = QTimer(self)
@@ -195,30 +186,21 @@ class Workbench(QWidget):
     def _request(self) -> Request:
         configs = self._configs()
         sources, _ = self.sources()
-        known = self._session.matches_of == (configs["match"], [source.key() for source in sources])
-        simulated = self._session.simulated if known else None
+        matches, simulated = self._session.known(configs["match"], sources)
         return Request(
             sources=sources, configs=configs, device=self.shell.device.value(), model=self.shell.model(),
-            matches=self._session.matches if known else None, simulated=simulated, folder=self.shell.folder(),
-            load=self.load_workflow,
+            matches=matches, simulated=simulated, folder=self.shell.folder(), load=self.load_workflow,
         )  # fmt: skip
 
     def _on_returned(self, outcome: Outcome) -> None:
-        self._remember(outcome)
+        if self._running is not None:
+            self._session.remember(self._running, outcome)
         show_outcome(self.results, outcome, self.shell.threshold())
         remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
         self.shell.show_remarks(remarks)
         if outcome.detections is not None:
             self._show_legend(self.results.defects())
         self._ending_text = " · ".join(text for text in [remarks.get(outcome.step, ""), self._folder_text()] if text)
-
-    def _remember(self, outcome: Outcome) -> None:
-        if outcome.matches is not None and self._running is not None:
-            keys = [source.key() for source in outcome.sources]
-            self._session.matches = tuple(outcome.matches)
-            self._session.matches_of = (self._running.configs["match"], keys)
-        if outcome.simulated is not None:
-            self._session.simulated = outcome.simulated
 
     def _folder_text(self) -> str:
         folder = self._running.folder if self._running is not None and self._step == "run" else None
@@ -252,18 +234,9 @@ class Workbench(QWidget):
             self.shell.set_folder(path)
 
     def calibrate(self, corrected: list[tuple[Source, float]]) -> None:
-        """Write corrected pixel sizes (nm) into the scale of the layers; our results follow.
-
-        Parameters
-        ----------
-        corrected
-            Pairs (source, pixel size in nm).
-        """
+        """Write corrected pixel sizes (nm) into the scale of the layers; our results follow."""
         for source, size_nm in corrected:
-            layer = source.layer
-            lead = layer.ndim - 2
-            layer.scale = (*layer.scale[:lead], size_nm, size_nm)
-            layer.units = (*layer.units[:lead], "nm", "nm")
-            self.results.follow(layer)
+            set_pixel_size(source.layer, size_nm)
+            self.results.follow(source.layer)
         if corrected:
             show_info(f"Corrected the scale of {len(corrected)} layer{'s' if len(corrected) != 1 else ''}")

@@ -1,0 +1,69 @@
+"""What the panels of one viewer share, and how a corrected pixel size is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from napari.layers import Layer
+
+from napari_stem_gan.app.jobs import Outcome, Request
+from napari_stem_gan.app.layers import Source, unit_in_nm
+from napari_stem_gan.app.results import ResultLayers
+
+
+class Session:
+    """Our layers, the last matches and simulations, and what the points were made from.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self.results = ResultLayers(viewer)
+        self.match_config: Any = None
+        self.provenance: Mapping[str, Any] = {}
+        self._matches: tuple[Any, ...] | None = None
+        self._simulated: Sequence[Any] | None = None
+        self._made_of: Any = None
+
+    def known(self, config: Any, sources: Sequence[Source]) -> tuple[tuple[Any, ...] | None, Sequence[Any] | None]:
+        """Matches and simulations that still hold for these layers and this match config, or None."""
+        if self._made_of != (config, [source.key() for source in sources]):
+            return None, None
+        return self._matches, self._simulated
+
+    def remember(self, request: Request, outcome: Outcome) -> None:
+        """Keep what later steps can use again."""
+        if outcome.matches is not None:
+            made_of = (request.configs["match"], [source.key() for source in outcome.sources])
+            if made_of != self._made_of:
+                self._simulated = None
+            self._matches, self._made_of = tuple(outcome.matches), made_of
+        if outcome.simulated is not None:
+            self._simulated = outcome.simulated
+        if outcome.detections is not None:
+            self.provenance = outcome.provenance
+
+
+def set_pixel_size(layer: Layer, size_nm: float) -> None:
+    """Give a layer a pixel size in nm; it stays where it begins.
+
+    Parameters
+    ----------
+    layer
+        Image ``(Y, X)`` or stack ``(T, Y, X)``.
+    size_nm
+        Height and width of a pixel.
+    """
+    lead = layer.ndim - 2
+    known = [unit.dimensionality == {"[length]": 1} for unit in layer.units[-2:]]
+    begins = [
+        float(value) * (unit_in_nm(unit) if is_length else 1.0)
+        for value, unit, is_length in zip(layer.translate[-2:], layer.units[-2:], known, strict=True)
+    ]
+    layer.scale = (*layer.scale[:lead], size_nm, size_nm)
+    layer.translate = (*layer.translate[:lead], *begins)
+    layer.units = (*layer.units[:lead], "nm", "nm")
