@@ -102,7 +102,7 @@ def save_model(
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
     tensors = {name: _stored(name, tensor, half) for name, tensor in state.items()}
     plain = to_jsonable(dict(card))
-    header = {"kind": kind, "card": plain, "tensors_sha256": _tensors_hash(tensors)}
+    header = {"kind": kind, "card": plain, "tensors_sha256": state_sha256(tensors)}
     metadata = {HEADER_KEY: json.dumps(header)}
     atomic_write(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
     write_json(path.with_suffix(".json"), {"name": path.stem, "kind": kind, **plain})
@@ -143,7 +143,7 @@ def load_model(name_or_path: str | Path, *, kind: str) -> tuple[dict[str, Tensor
 
     try:
         tensors = load_file(path)
-        is_whole = _tensors_hash(tensors) == header["tensors_sha256"]
+        is_whole = state_sha256(tensors) == header["tensors_sha256"]
     except Exception as error:
         raise _damaged(path) from error
     if not is_whole:
@@ -218,8 +218,8 @@ def _damaged(path: Path) -> ModelFileError:
     return ModelFileError(f"'{path.name}' is damaged (its weights are not those that were saved); get the file again")
 
 
-def _tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """Hash of names, types, shapes and values."""
+def state_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Hash of the names, types, shapes and values of tensors, whatever file they are in."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.spectrum import central_crop
@@ -62,25 +64,42 @@ def average_cell(data: FloatImage, vectors_px: NDArray[np.float64], warp: Warp) 
     return np.asarray(cell.reshape(BINS, BINS))
 
 
-def fit_cell(cell: NDArray[np.float64], material: Material, vectors_px: NDArray[np.float64], pixel_size_A: float) -> CellFit:
-    """Place `material` in an average cell: all shifts, both senses, a range of widths."""
+def fit_cell(
+    cell: NDArray[np.float64],
+    material: Material,
+    vectors_px: NDArray[np.float64],
+    pixel_size_A: float,
+    *,
+    senses: tuple[bool, ...] = (False, True),
+) -> CellFit:
+    """Place `material` in an average cell: all shifts, the given senses, a range of widths."""
     best: CellFit | None = None
+    spectrum = np.fft.rfft2(cell)
+    spectrum[0, 0] = 0.0
     target = cell - cell.mean()
     norm = float(np.linalg.norm(target)) + 1e-30
-    senses = (False, True) if material.family == "tmd" else (False,)
-    for turned in senses:
+    vectors_A = tuple(np.round(vectors_px * pixel_size_A, 3).ravel().tolist())
+    for turned in senses if material.family == "tmd" else (False,):
         for width in WIDTHS_A:
-            model = model_cell(material, vectors_px * pixel_size_A, float(width), turned=turned)
-            centred = model - model.mean()
-            correlation = np.fft.ifft2(np.fft.fft2(target) * np.conj(np.fft.fft2(centred))).real
+            conjugate, power, height = _model_spectrum(material, vectors_A, float(width), turned)
+            correlation = np.fft.irfft2(spectrum * conjugate, s=cell.shape)
             shift = np.unravel_index(int(correlation.argmax()), correlation.shape)
-            value = float(correlation[shift] / (norm * np.linalg.norm(centred)))
+            value = float(correlation[shift] / (norm * np.sqrt(power)))
             if best is None or value > best.correlation:
                 origin = np.array([_peak(correlation, shift, axis) for axis in (0, 1)]) / BINS
-                slope = float(correlation[shift] / (centred**2).sum())
-                best = CellFit(origin, turned, float(width), value, slope * float(np.ptp(model)))
+                best = CellFit(origin, turned, float(width), value, float(correlation[shift] / power) * height)
     assert best is not None
     return best
+
+
+@lru_cache(maxsize=512)
+def _model_spectrum(
+    material: Material, vectors_A: tuple[float, ...], fwhm_A: float, turned: bool
+) -> tuple[NDArray[np.complex128], float, float]:
+    """Conjugate spectrum, power and height of a centred model cell."""
+    model = model_cell(material, np.array(vectors_A).reshape(2, 2), fwhm_A, turned=turned)
+    centred = model - model.mean()
+    return np.conj(np.fft.rfft2(centred)), float((centred**2).sum()), float(np.ptp(model))
 
 
 def model_cell(material: Material, vectors_A: NDArray[np.float64], fwhm_A: float, *, turned: bool) -> NDArray[np.float64]:
@@ -113,7 +132,5 @@ def _peak(correlation: NDArray[np.float64], shift: tuple[np.intp, ...], axis: in
 
 
 def _blur(data: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur by truncated windows; fast for wide ones."""
-    from scipy import ndimage
-
+    """Gaussian blur by truncated windows."""
     return np.asarray(ndimage.gaussian_filter(data, sigma, truncate=2.5, mode="reflect"), np.float32)

@@ -36,7 +36,7 @@ class FinderTraining:
     learning_rate
         Peak of the cycle.
     steps
-        Length of the cycle.
+        Length of the cycle; None: the learning rate stays at its peak, for fine-tuning.
     state
         Weights to start from.
     site_dropout
@@ -48,7 +48,7 @@ class FinderTraining:
         device: torch.device | str,
         *,
         learning_rate: float = 2e-3,
-        steps: int = 2000,
+        steps: int | None = 2000,
         state: dict[str, Tensor] | None = None,
         site_dropout: float = SITE_DROPOUT,
     ) -> None:
@@ -58,7 +58,9 @@ class FinderTraining:
             self.network.load_state_dict(state)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=learning_rate, weight_decay=1e-3)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, learning_rate, total_steps=steps + 1)
+        self.schedule = None
+        if steps is not None:
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, learning_rate, total_steps=steps + 1)
         self.steps, self.done, self.site_dropout = steps, 0, site_dropout
 
     def train_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -77,7 +79,7 @@ class FinderTraining:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
-        if self.done < self.steps:
+        if self.schedule is not None and self.steps is not None and self.done < self.steps:
             self.schedule.step()
         self.done += 1
         self._update_average()
@@ -103,7 +105,7 @@ class FinderTraining:
             "network": self.network.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "schedule": {} if self.schedule is None else self.schedule.state_dict(),
             "done": self.done,
         }
 
@@ -112,5 +114,6 @@ class FinderTraining:
         self.network.load_state_dict(state["network"])
         self.average = {k: v.clone() for k, v in state["average"].items()}
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
         self.done = int(state["done"])

@@ -94,6 +94,10 @@ class Finder:
         fusion = {k.removeprefix("fusion."): v for k, v in state.items() if k.startswith("fusion.")}
         return cls(network, Fusion(fusion), device)
 
+    def with_fusion(self, fusion: Fusion) -> Finder:
+        """The same network with another fusion."""
+        return Finder(self.network_state, fusion, self.device)
+
     def state(self) -> dict[str, Tensor]:
         """Tensors for a model file."""
         network = {f"network.{k}": v for k, v in self.network_state.items()}

@@ -114,34 +114,40 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
 
 
 def _fit_source(match: LatticeMatch, optics: OpticsConfig) -> tuple[OpticsConfig, float, float]:
-    """Source size that gives the measured column width, with the clean image's contrast and mean."""
-    low, high = 0.0, LARGEST_SOURCE_A
-    result = (optics, 1.0, 1.0)
-    for _ in range(6):
-        middle = 0.5 * (low + high)
-        trial = replace(optics, source_size_fwhm_A=middle)
-        width, contrast, mean = _clean_cell(match, trial)
-        result = (trial, contrast, mean)
-        low, high = (middle, high) if width < match.fwhm_A else (low, middle)
-    return result
+    """Source size that gives the measured column width, with the clean image's contrast and mean.
 
-
-def _clean_cell(match: LatticeMatch, optics: OpticsConfig) -> tuple[float, float, float]:
-    """Column width (Å), contrast and mean of a clean, defect-free image with the matched lattice."""
-    size = match.pixel_size_A or 0.2
+    The average cell of a clean image without source size is blurred in its own Fourier series, so that one
+    rendering serves all trials.
+    """
+    vectors, size = match.lattice_vectors_px, match.pixel_size_A or 0.2
     material = get_material(match.material)
+    image = _clean_image(match, replace(optics, source_size_fwhm_A=0.0))
+    spectrum = np.fft.fft2(average_cell(image, vectors, measure_warp(image, vectors)))
+    index = np.fft.fftfreq(len(spectrum)) * len(spectrum)
+    hk = np.stack(np.meshgrid(index, index, indexing="ij"), -1)
+    k2 = ((hk @ np.linalg.inv(vectors).T / size) ** 2).sum(-1)  # 1/Å²
+    low, high, contrast, middle = 0.0, LARGEST_SOURCE_A, 0.0, 0.0
+    for _ in range(7):
+        middle = 0.5 * (low + high)
+        blurred = np.fft.ifft2(spectrum * np.exp(-((np.pi * middle) ** 2) * k2 / (4 * np.log(2)))).real
+        cell = fit_cell(blurred, material, vectors, size, senses=(False,))
+        contrast = cell.contrast
+        low, high = (middle, high) if cell.fwhm_A < match.fwhm_A else (low, middle)
+    return replace(optics, source_size_fwhm_A=middle), contrast, float(image.mean())
+
+
+def _clean_image(match: LatticeMatch, optics: OpticsConfig) -> FloatImage:
+    """A noise-free, defect-free image with the matched lattice."""
     none = DefectConfig(
         single_vacancy=0, double_vacancy=0, metal_vacancy=0, anion_substitution=0, metal_substitution=0, jitter_A=0
     )
     constant = float(np.hypot(*match.lattice_vectors_px[0]))
-    side = int(max(CLEAN_PX, 8 * constant)) if constant < 100 else int(6 * constant)
+    side = int(max(CLEAN_PX, 8 * constant))
     field = Field(
-        material=material, vectors_px=match.lattice_vectors_px, origin_px=(0.0, 0.0), shape=(side, side), pixel_size_A=size
-    )
-    image = ideal_image(field, optics, none, np.random.default_rng(0)).image.data
-    warp = measure_warp(image, match.lattice_vectors_px)
-    cell = fit_cell(average_cell(image, match.lattice_vectors_px, warp), material, match.lattice_vectors_px, size)
-    return cell.fwhm_A, cell.contrast, float(image.mean())
+        material=get_material(match.material), vectors_px=match.lattice_vectors_px, origin_px=(0.0, 0.0),
+        shape=(side, side), pixel_size_A=match.pixel_size_A or 0.2,
+    )  # fmt: skip
+    return ideal_image(field, optics, none, np.random.default_rng(0)).image.data
 
 
 def noise_level(data: FloatImage, band_limit_per_px: float) -> tuple[float, float]:

@@ -1,0 +1,40 @@
+"""The whole chain, headless: images in, points and table out.
+
+Every step is a generator: it yields `Progress` and returns its result (`consume` runs one to its end). A set `stop`
+event ends a step within one tile or training step by raising `training.Stopped`; `adapt` returns what it has.
+The plugin and the command line call only what is named here. Nothing here imports torch before a step runs.
+"""
+
+from napari_stem_gan.workflow.chain import (
+    RunConfig,
+    SessionResult,
+    detect,
+    match_images,
+    restore,
+    run,
+    simulate,
+)
+from napari_stem_gan.workflow.adaptation import adapt
+from napari_stem_gan.workflow.model import SessionModel
+from napari_stem_gan.workflow.output import provenance, write_table
+from napari_stem_gan.workflow.progress import Progress, Steps, consume
+from napari_stem_gan.workflow.sample import describe, sample_images
+
+__all__ = [
+    "Progress",
+    "RunConfig",
+    "SessionModel",
+    "SessionResult",
+    "Steps",
+    "adapt",
+    "consume",
+    "describe",
+    "detect",
+    "match_images",
+    "provenance",
+    "restore",
+    "run",
+    "sample_images",
+    "simulate",
+    "write_table",
+]

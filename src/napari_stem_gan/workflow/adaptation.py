@@ -1,0 +1,178 @@
+"""Adapt: fine-tune CycleGAN and finder on today's images inside a time budget, and keep what is better."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.image import STEMImage
+from napari_stem_gan.simulate.config import SimulateConfig
+from napari_stem_gan.translate.config import AdaptConfig
+from napari_stem_gan.workflow.model import SessionModel
+from napari_stem_gan.workflow.progress import Progress, Steps
+from napari_stem_gan.workflow.session import accepted, fit_images
+
+if TYPE_CHECKING:
+    from napari_stem_gan.image import LabelledImage
+    from napari_stem_gan.simulate.fit import SessionFit
+    from napari_stem_gan.training import TrainStep
+    from napari_stem_gan.translate.cyclegan import CycleGAN
+
+PRETRAINED = "cyclegan-compact"
+TRANSLATE_SHARE, FINDER_END = 0.35, 0.68  # shares of the budget at which the CycleGAN and the finder's training end
+PAIRS, PAIR_PX = 6, 512
+
+
+def adapt(
+    images: Sequence[STEMImage],
+    matches: Sequence[LatticeMatch],
+    config: AdaptConfig,
+    *,
+    device: str = "auto",
+    stop: threading.Event | None = None,
+) -> Steps[SessionModel]:
+    """Adapt to a session within ``config.minutes``; Stop ends it early and what is there is returned.
+
+    Raises
+    ------
+    ValueError
+        If no image was matched.
+    """
+    from napari_stem_gan.detect.finder import Finder
+    from napari_stem_gan.training import seed_everything
+    from napari_stem_gan.translate.cyclegan import CycleGAN
+
+    clock = _Clock(config.minutes)
+    good = accepted(images, matches)
+    seed_everything(config.seed)
+    cyclegan, finder = CycleGAN.from_file(PRETRAINED, device), Finder.load(device=device)
+    fits = yield from fit_images(good, "adapt", None)
+    session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed)
+    simulated = [session.simulate(size_px=PAIR_PX) for _ in range(PAIRS)]
+    yield from _translate(cyclegan, simulated, [i for i, _ in good], clock, config.seed, stop)
+    report: dict[str, Any] = {"translation": cyclegan.report, "minutes": config.minutes}
+    if not (stop and stop.is_set()):
+        finder = yield from _tune(finder, session, clock, report, stop)
+    report["seconds"] = round(clock.seconds(), 1)
+    yield Progress(stage="adapt", fraction=1.0, message=str(report.get("finder", "stopped early; the shipped finder is kept")))
+    return SessionModel(finder, cyclegan, report)
+
+
+class _Clock:
+    """The time budget."""
+
+    def __init__(self, minutes: float) -> None:
+        self.started, self.budget = time.perf_counter(), 60 * minutes
+
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+    def left(self, share: float) -> float:
+        """Seconds left until `share` of the budget is used."""
+        return share * self.budget - self.seconds()
+
+    def report(self, message: str, step: TrainStep | None = None) -> Progress:
+        """Progress of the whole adaptation."""
+        fraction = min(self.seconds() / self.budget, 1.0)
+        losses = {} if step is None else step.losses
+        preview = None if step is None else step.preview
+        eta = max(self.budget - self.seconds(), 0.0)
+        return Progress(stage="adapt", fraction=fraction, message=message, losses=losses, preview=preview, eta_s=eta)
+
+
+class _Session:
+    """Draws labelled images like today's, translated or not."""
+
+    def __init__(
+        self, matches: Sequence[LatticeMatch], fits: Sequence[SessionFit], cyclegan: CycleGAN, seed: int
+    ) -> None:
+        self.matches, self.fits, self.cyclegan = matches, fits, cyclegan
+        self.rng = np.random.default_rng(seed)
+
+    def simulate(self, *, size_px: int, rng: np.random.Generator | None = None) -> LabelledImage:
+        """A simulated image around one of today's matches."""
+        from napari_stem_gan.simulate.session import session_image
+
+        rng = rng or self.rng
+        which = int(rng.integers(len(self.matches)))
+        config = SimulateConfig(size_px=size_px, defect_scale=float(rng.choice([0.5, 1.0, 1.5])))
+        return session_image(self.matches[which], self.fits[which], config, rng)
+
+    def draw(self, rng: np.random.Generator, *, size_px: int = PAIR_PX) -> LabelledImage:
+        """A simulated image that the CycleGAN made look like today's; every third stays as simulated."""
+        labelled = self.simulate(size_px=size_px, rng=rng)
+        if rng.random() < 1 / 3:
+            return labelled
+        return self.cyclegan.translate_labelled(labelled, seed=int(rng.integers(2**31)))
+
+
+def _translate(
+    cyclegan: CycleGAN,
+    simulated: Sequence[LabelledImage],
+    real: Sequence[STEMImage],
+    clock: _Clock,
+    seed: int,
+    stop: threading.Event | None,
+) -> Steps[None]:
+    from napari_stem_gan.translate.finetune import fine_tune
+
+    minutes = max(clock.left(TRANSLATE_SHARE), 1.0) / 60
+    for step in fine_tune(cyclegan, simulated, real, minutes=minutes, stop=stop, seed=seed):
+        yield clock.report("; ".join(filter(None, ["fine-tuning the CycleGAN", step.note])), step)
+
+
+def _tune(
+    finder: Any, session: _Session, clock: _Clock, report: dict[str, Any], stop: threading.Event | None
+) -> Steps[Any]:
+    """Train the finder on today's pairs, calibrate it, and keep the best of the candidates on held-out pairs."""
+    from napari_stem_gan.detect.calibrate import SiteData, calibrated, collect, score
+    from napari_stem_gan.detect.fcn import FinderTraining
+    from napari_stem_gan.detect.finder import Finder
+    from napari_stem_gan.detect.patches import PatchPool
+    from napari_stem_gan.training import TrainingConfig, train
+
+    training = FinderTraining(finder.device, learning_rate=3e-4, steps=None, state=finder.network_state)
+    pool = PatchPool(session.draw, size=24, fresh_every=4, seed=int(session.rng.integers(2**31)))
+    if clock.left(FINDER_END) > 5:
+        budget = TrainingConfig(steps=None, minutes=clock.left(FINDER_END) / 60, report_every=5)
+        for step in train(training, pool, config=budget, stop=stop):
+            yield clock.report("fine-tuning the finder on today's pairs", step)
+    candidates = {"as shipped": finder}
+    if training.done >= 20:
+        candidates["tuned"] = Finder(training.average, finder.fusion, finder.device)
+    data: dict[str, list[SiteData]] = {name: [] for name in candidates}
+    while (len(data["as shipped"]) < 3 or clock.left(0.97) > clock.seconds() * 0.02) and len(data["as shipped"]) < 20:
+        if stop and stop.is_set():
+            break
+        labelled = session.draw(session.rng)
+        for name, candidate in candidates.items():
+            data[name].append(collect(candidate, labelled))
+        yield clock.report(f"calibrating on held-out pair {len(data['as shipped'])}")
+    return _best(candidates, data, report, calibrated, score)
+
+
+def _best(candidates: dict[str, Any], data: dict[str, list[Any]], report: dict[str, Any], calibrated: Any, score: Any) -> Any:
+    """The candidate with the highest F1 on every third pair, after calibration on the others."""
+    if len(data["as shipped"]) < 3:
+        report["finder"] = "the shipped finder is kept: there was no time to compare"
+        return candidates["as shipped"]
+    results: dict[str, tuple[float, Any]] = {}
+    for name, finder in candidates.items():
+        held, fit = data[name][::3], [d for i, d in enumerate(data[name]) if i % 3]
+        results[name] = (score(finder.fusion, held), finder)
+        fused = calibrated(finder.fusion, fit)
+        results[f"{name}, calibrated today"] = (score(fused, held), finder.with_fusion(fused))
+    report["held_out_f1"] = {name: round(value, 4) for name, (value, _) in results.items()}
+    best = max(results, key=lambda name: results[name][0])
+    if results[best][0] <= results["as shipped"][0]:
+        best = "as shipped"
+    report["finder"] = f"finder {best}: F1 {results[best][0]:.3f} on held-out pairs, {results['as shipped'][0]:.3f} as shipped"
+    return results[best][1]
+
+

@@ -1,0 +1,211 @@
+"""The steps in the order the data flows: match, simulate, (adapt,) detect, restore, and all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_stem_gan.crystal.config import MatchConfig
+from napari_stem_gan.crystal.match import LatticeMatch, match
+from napari_stem_gan.crystal.materials import find_material
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.image import ImageError, LabelledImage, STEMImage
+from napari_stem_gan.restore.config import RestoreConfig
+from napari_stem_gan.simulate.config import SimulateConfig
+from napari_stem_gan.translate.config import AdaptConfig
+from napari_stem_gan.workflow.adaptation import adapt
+from napari_stem_gan.workflow.model import SessionModel, load_finder
+from napari_stem_gan.workflow.progress import Progress, Steps, check
+from napari_stem_gan.workflow.session import accepted, fit_images
+
+if TYPE_CHECKING:
+    from napari_stem_gan.detect.finder import Detection
+    from napari_stem_gan.restore.restorer import Restored
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Settings of all steps."""
+
+    match: MatchConfig = field(default_factory=MatchConfig)
+    """How the lattice is looked for."""
+    simulate: SimulateConfig = field(default_factory=SimulateConfig)
+    """The simulated session."""
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    """How networks are fine-tuned."""
+    detect: DetectConfig = field(default_factory=DetectConfig)
+    """How defects are found."""
+    restore: RestoreConfig = field(default_factory=RestoreConfig)
+    """How images are restored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionResult:
+    """Everything one run gave; lists run parallel to `images`."""
+
+    images: Sequence[STEMImage]
+    matches: Sequence[LatticeMatch]
+    simulated: Sequence[LabelledImage]
+    translated: Sequence[LabelledImage]
+    model: SessionModel | None
+    detections: Sequence[Detection]
+    restored: Sequence[Restored]
+    table: PointTable
+    report: dict[str, Any]
+
+
+def match_images(
+    images: Sequence[STEMImage], config: MatchConfig, *, stop: threading.Event | None = None
+) -> Steps[list[LatticeMatch]]:
+    """Match every image; with material ``auto`` the session's images agree on one material.
+
+    Raises
+    ------
+    ImageError
+        If there is no image.
+    """
+    if not images:
+        raise ImageError("at least one image must be given; load or name one")
+    config = _named(images, config)
+    found = []
+    for index, image in enumerate(images):
+        check(stop)
+        yield Progress(stage="match", fraction=index / len(images), message=f"looking for the lattice of {image.name}")
+        found.append(match(image, config, stop=stop))
+    check(stop)
+    votes = Counter(m.material for m in found if m.accepted)
+    if config.material == "auto" and len(votes) > 1:
+        config = replace(config, material=votes.most_common(1)[0][0])
+        found = [match(image, config, stop=stop) for image in images]
+    good = sum(m.accepted for m in found)
+    yield Progress(stage="match", fraction=1.0, message=f"{good} of {len(images)} images matched")
+    return found
+
+
+def _named(images: Sequence[STEMImage], config: MatchConfig) -> MatchConfig:
+    """Take the material from file names or metadata where the user left it open."""
+    if config.material.strip().lower() not in ("", "auto"):
+        return config
+    texts = [t for i in images for t in (i.name, i.source, *(str(v) for v in i.metadata.values())) if len(t) < 2000]
+    material = find_material(texts)
+    return replace(config, material="auto" if material is None else material.key)
+
+
+def simulate(
+    images: Sequence[STEMImage],
+    matches: Sequence[LatticeMatch],
+    config: SimulateConfig,
+    *,
+    stop: threading.Event | None = None,
+) -> Steps[list[LabelledImage]]:
+    """Draw labelled images with today's lattice, optics, noise and contamination.
+
+    Raises
+    ------
+    ValueError
+        If no image was matched.
+    """
+    from napari_stem_gan.simulate.session import session_pairs
+
+    good = accepted(images, matches)
+    yield Progress(stage="simulate", fraction=0.0, message="fitting optics, dose and contamination to the images")
+    fits = yield from fit_images(good, "simulate", stop)
+    drawn: list[LabelledImage] = []
+    for labelled in session_pairs([m for _, m in good[: len(fits)]], fits, config):
+        check(stop)
+        name = f"simulated_{labelled.parameters['material']}_{len(drawn) + 1:03d}"
+        drawn.append(replace(labelled, image=replace(labelled.image, name=name)))
+        yield Progress(stage="simulate", fraction=len(drawn) / config.count, message=f"simulated {len(drawn)} of {config.count}")
+    return drawn
+
+
+def detect(
+    images: Sequence[STEMImage],
+    matches: Sequence[LatticeMatch],
+    config: DetectConfig,
+    *,
+    model: SessionModel | str | Path | None = None,
+    device: str = "auto",
+    stop: threading.Event | None = None,
+) -> Steps[list[Detection]]:
+    """Find the defects of every image; `model` None takes the shipped finder.
+
+    Raises
+    ------
+    ModelFileError
+        If the model cannot be used.
+    ValueError
+        If an image shows another material than the one given.
+    """
+    finder = load_finder(model, device)
+    found: list[Detection] = []
+    for index, (image, lattice) in enumerate(zip(images, matches, strict=True)):
+        check(stop)
+        if not lattice.accepted and lattice.best_other:
+            raise ValueError(f"'{image.name}' must show {lattice.material}: {lattice.reason}; choose the material")
+        yield Progress(stage="detect", fraction=index / len(images), message=f"looking for defects in {image.name}")
+        found.append(finder.find(image, lattice, config, stop=stop))
+    count = sum(len(d.points.filter(config.threshold)) for d in found)
+    yield Progress(stage="detect", fraction=1.0, message=f"{count} defects in {len(images)} images")
+    return found
+
+
+def restore(
+    images: Sequence[STEMImage],
+    config: RestoreConfig,
+    *,
+    device: str = "auto",
+    stop: threading.Event | None = None,
+) -> Steps[list[Restored]]:
+    """Restore every image; what the network invented or erased is reported with it."""
+    from napari_stem_gan.restore.restorer import Restorer
+
+    restorer = Restorer.load(config.mode, device)
+    results: list[Restored] = []
+    for index, image in enumerate(images):
+        check(stop)
+        yield Progress(stage="restore", fraction=index / len(images), message=f"restoring {image.name}")
+        results.append(restorer.restore(image, config, stop=stop))
+    yield Progress(stage="restore", fraction=1.0, message=f"{len(images)} images restored")
+    return results
+
+
+def run(
+    images: Sequence[STEMImage],
+    config: RunConfig,
+    *,
+    device: str = "auto",
+    stop: threading.Event | None = None,
+    folder: Path | None = None,
+) -> Steps[SessionResult]:
+    """Do all steps; with a `folder`, write points.csv, overlays, restored images and a report into it.
+
+    Raises
+    ------
+    ValueError
+        If no image was matched.
+    OutputError
+        If the folder cannot be written.
+    """
+    from napari_stem_gan.workflow.output import write_run
+
+    matches = yield from match_images(images, config.match, stop=stop)
+    simulated = yield from simulate(images, matches, config.simulate, stop=stop)
+    model = yield from adapt(images, matches, config.adapt, device=device, stop=stop)
+    check(stop)
+    translated = [model.translate(labelled) for labelled in simulated]
+    detections = yield from detect(images, matches, config.detect, model=model, device=device, stop=stop)
+    restored = yield from restore(images, config.restore, device=device, stop=stop)
+    table = PointTable.concat(d.points.filter(config.detect.threshold) for d in detections)
+    result = SessionResult(
+        images=images, matches=matches, simulated=simulated, translated=translated, model=model,
+        detections=detections, restored=restored, table=table, report={"adapt": model.report},
+    )  # fmt: skip
+    if folder is not None:
+        write_run(result, config, Path(folder))
+    return result

@@ -1,0 +1,95 @@
+"""Files of a session: the table with its provenance, overlays, restored images, report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_stem_gan import __version__
+from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.image import STEMImage
+from napari_stem_gan.io import config_to_dict, prepare_folder, write_image
+from napari_stem_gan.workflow.model import SessionModel
+
+if TYPE_CHECKING:
+    from napari_stem_gan.detect.finder import Detection
+    from napari_stem_gan.workflow.chain import RunConfig, SessionResult
+
+
+def provenance(
+    images: Sequence[STEMImage],
+    matches: Sequence[LatticeMatch],
+    *,
+    configs: Sequence[Any],
+    model: SessionModel | str | Path | None = None,
+) -> dict[str, Any]:
+    """What a table was made from: image and model hashes, pixel sizes, threshold, versions, settings."""
+    import torch
+
+    settings = {type(c).__name__: config_to_dict(c) for c in configs}
+    threshold = next((c.threshold for c in configs if hasattr(c, "threshold")), None)
+    return {
+        "images": [
+            {"image": i.name, "frame": i.frame, "source": i.source, "sha256": i.sha256, "shape": list(i.shape),
+             "pixel_size_nm": i.pixel_size_nm, "match": m.to_dict()}
+            for i, m in zip(images, matches, strict=True)
+        ],
+        "model": _model_card(model),
+        "pixel_size_nm": images[0].pixel_size_nm if images else None,
+        "threshold": threshold,
+        "configs": settings,
+        "versions": {"napari-stem-gan": __version__, "python": platform.python_version(), "torch": torch.__version__},
+    }  # fmt: skip
+
+
+def _model_card(model: SessionModel | str | Path | None) -> dict[str, Any]:
+    """Name and hash of the finder's file; a session model in memory gives the hash of its tensors."""
+    from napari_stem_gan.detect.finder import SHIPPED
+    from napari_stem_gan.models import load_model, state_sha256
+
+    if isinstance(model, SessionModel):
+        return {"name": "session", "sha256": state_sha256(model.finder.state()), "report": model.report}
+    kind = "finder"
+    if model is not None and not str(model).startswith("finder"):
+        from napari_stem_gan.models import ModelFileError
+
+        try:
+            file = load_model(model, kind="session")[1]
+            return {"name": file.name, "sha256": file.sha256}
+        except ModelFileError:
+            kind = "finder"
+    file = load_model(model or SHIPPED, kind=kind)[1]
+    return {"name": file.name, "sha256": file.sha256}
+
+
+def write_table(
+    path: str | Path,
+    images: Sequence[STEMImage],
+    matches: Sequence[LatticeMatch],
+    detections: Sequence[Detection],
+    *,
+    configs: Sequence[Any],
+    model: SessionModel | str | Path | None = None,
+) -> PointTable:
+    """Write the points above the threshold of `configs` as CSV, and a JSON beside it; return them."""
+    threshold = next((c.threshold for c in configs if hasattr(c, "threshold")), 0.0)
+    table = PointTable.concat(d.points.filter(threshold) for d in detections)
+    table.to_csv(path, provenance=provenance(images, matches, configs=configs, model=model))
+    return table
+
+
+def write_run(result: SessionResult, config: RunConfig, folder: Path) -> None:
+    """Write everything a run gave into `folder`."""
+    from napari_stem_gan.report import write_report
+
+    prepare_folder(folder)
+    configs = [config.match, config.simulate, config.adapt, config.detect, config.restore]
+    write_table(
+        folder / "points.csv", result.images, result.matches, result.detections, configs=configs, model=result.model
+    )
+    for image, restored in zip(result.images, result.restored, strict=True):
+        write_image(folder / f"restored_{image.name}_{image.frame}.tif", restored.image)
+    write_report(result, folder)
