@@ -108,6 +108,7 @@ class FakeWorkflow:
         return [SimpleNamespace(image=image, invented_px=one, erased_px=one + 5) for image in restored]
 
     def run(self, images, config, *, device="auto", stop=None, folder=None):
+        self.seen["folder"] = folder
         yield from self._steps("run", stop)
         matches = [fake_match(image) for image in images]
         detections = [detection(image) for image in images]

@@ -110,7 +110,7 @@ def test_simulated_images_come_with_their_true_points(bench, image_layer, finish
     finish(workbench, "simulate")
 
     simulated = workbench.results.find(image_layer, "simulated")
-    truth = workbench.results.find(image_layer, "truth")
+    truth = workbench.results.find(image_layer, "simulated truth")
     assert simulated.data.shape == (2, 48, 48)
     np.testing.assert_allclose(simulated.scale, (1, 0.02, 0.02))
     np.testing.assert_allclose(truth.data[:2, 1:], TRUE_PX[:2])

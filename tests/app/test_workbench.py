@@ -156,6 +156,20 @@ def test_colour_layers_are_left_out_and_named(bench, image_layer):
     assert "photo" in workbench.shell.understood.text()
 
 
+def test_images_on_top_of_each_other_are_put_side_by_side(bench, finish):
+    data = np.random.default_rng(1).random((64, 96), dtype=np.float32)
+    layers = [Image(data, name=name, scale=(0.02, 0.02), units=("nm", "nm")) for name in "ab"]
+    workbench = bench(*layers)
+    finish(workbench, "detect")
+    assert "on top of each other" in workbench.shell.understood.text()
+
+    workbench.shell.spread.click()
+
+    assert layers[1].translate[1] > 96 * 0.02
+    np.testing.assert_allclose(workbench.results.find(layers[1], "defects").translate, layers[1].translate)
+    assert "on top of each other" not in workbench.shell.understood.text()
+
+
 def test_only_the_selected_layers_are_used_when_asked(bench, image_layer):
     other = Image(np.random.default_rng(1).random((50, 50), dtype=np.float32), name="other")
     workbench = bench(image_layer, other)
@@ -189,6 +203,18 @@ def test_everything_is_reachable_at_1280_by_720(bench, qtbot, make_napari_viewer
         bottom = workbench.shell.stop.mapTo(workbench, workbench.shell.stop.rect().bottomLeft()).y()
         assert bottom <= workbench.height()
     assert workbench.minimumSizeHint().height() < 600
+
+
+def test_run_all_writes_only_where_the_user_said(bench, fake, finish, tmp_path):
+    workbench = bench()
+    finish(workbench, "run")
+    assert fake.seen["folder"] is None
+
+    workbench.shell.folder.set_value(tmp_path)
+    finish(workbench, "run")
+
+    assert fake.seen["folder"] == tmp_path
+    assert str(tmp_path) in workbench.shell.progress.message.text()
 
 
 def test_one_section_is_open_at_a_time(bench):

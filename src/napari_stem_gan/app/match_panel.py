@@ -16,7 +16,7 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.image import A_PER_NM
 
 AUTO = "auto"
-WORTH_CALIBRATING = 1e-4
+WORTH_CALIBRATING = 5e-4
 
 
 class MatchPanel(StepPanel):

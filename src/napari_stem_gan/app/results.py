@@ -86,7 +86,9 @@ class ResultLayers:
             "confidence": np.ones(len(data)),
             points.CANDIDATE: np.arange(len(data)),
         }
-        return self._show_points(source, "truth", np.asarray(data, dtype=float).reshape(len(data), 3), features, size)
+        return self._show_points(
+            source, "simulated truth", np.asarray(data, dtype=float).reshape(len(data), 3), features, size
+        )
 
     def show_candidates(self, source: Source, columns: points.Columns, threshold: float, size: float) -> Points:
         """Show the candidates of one source that are above the threshold; forgets edits of an earlier run."""

@@ -11,6 +11,8 @@ from napari_stem_gan.app.jobs import Outcome, Request
 from napari_stem_gan.app.layers import Source, unit_in_nm
 from napari_stem_gan.app.results import ResultLayers
 
+GAP = 0.06  # of an image's width
+
 
 class Session:
     """Our layers, the last matches and simulations, and what the points were made from.
@@ -46,6 +48,33 @@ class Session:
             self._simulated = outcome.simulated
         if outcome.detections is not None:
             self.provenance = outcome.provenance
+
+
+def lie_on_each_other(sources: Sequence[Source]) -> bool:
+    """Whether points on one image would be seen on another, because their layers overlap."""
+    boxes = [source.layer.extent.world[:, -2:] for source in sources]
+    pairs = ((a, b) for i, a in enumerate(boxes) for b in boxes[:i])
+    return any(bool((a[0] < b[1]).all() and (b[0] < a[1]).all()) for a, b in pairs)
+
+
+def side_by_side(sources: Sequence[Source], results: ResultLayers) -> None:
+    """Move layers into a row, in the order of the layer list; their results move with them.
+
+    Parameters
+    ----------
+    sources
+        The layers; the first one stays.
+    results
+        Our layers.
+    """
+    place: list[float] | None = None
+    for source in sources:
+        layer = source.layer
+        if place is not None:
+            layer.translate = (*layer.translate[:-2], *place)
+            results.follow(layer)
+        width = source.shape[1] * abs(float(layer.scale[-1]))
+        place = [float(layer.translate[-2]), float(layer.translate[-1]) + width * (1 + GAP)]
 
 
 def set_pixel_size(layer: Layer, size_nm: float) -> None:

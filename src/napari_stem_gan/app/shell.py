@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -23,6 +22,7 @@ from napari_stem_gan.app.adapt_panel import AdaptPanel
 from napari_stem_gan.app.detect_panel import DetectPanel
 from napari_stem_gan.app.device import DeviceRow
 from napari_stem_gan.app.fold import Fold
+from napari_stem_gan.app.folder_row import FolderRow
 from napari_stem_gan.app.form import RED
 from napari_stem_gan.app.jobs import STEPS
 from napari_stem_gan.app.match_panel import MatchPanel
@@ -57,7 +57,7 @@ class Shell(QWidget):
 
     start_requested = Signal(str)
     stop_requested = Signal()
-    folder_requested = Signal()
+    spread_requested = Signal()
     changed = Signal()
 
     def __init__(self, steps: tuple[str, ...], parent: QWidget) -> None:
@@ -66,7 +66,6 @@ class Shell(QWidget):
         self.sections: dict[str, Fold] = {}
         self._problem = ""
         self._errors: dict[str, str] = {}
-        self._folder: Path | None = None
         outer = QVBoxLayout(parent)
         outer.setContentsMargins(4, 4, 4, 4)
         outer.addWidget(self)
@@ -81,16 +80,6 @@ class Shell(QWidget):
     def current(self) -> str:
         """The step whose section is open."""
         return next((name for name, section in self.sections.items() if section.is_open()), "")
-
-    def folder(self) -> Path | None:
-        """Where Run all writes its files, or None."""
-        return self._folder
-
-    def set_folder(self, path: str) -> None:
-        """Choose where Run all writes its files; an empty path writes none."""
-        self._folder = Path(path) if path else None
-        self.folder_label.setText(path or "no files, only layers")
-        self.forget_folder.setVisible(bool(path))
 
     def configs(self) -> dict[str, Any]:
         """Config of every step; steps that are not shown have their kept settings."""
@@ -159,8 +148,9 @@ class Shell(QWidget):
         layout.addLayout(self._top())
         layout.addWidget(self._sections(steps), 1)
         layout.addWidget(_line())
-        if len(steps) > 1:
-            layout.addLayout(self._folder_row())
+        self.folder = FolderRow()
+        self.folder.setVisible(len(steps) > 1)
+        layout.addWidget(self.folder)
         self.progress = ProgressPanel()
         layout.addWidget(self.progress)
         layout.addLayout(self._buttons(len(steps) > 1))
@@ -177,6 +167,10 @@ class Shell(QWidget):
         row = QHBoxLayout()
         row.addWidget(QLabel("Work on"))
         row.addWidget(self.scope, 1)
+        self.spread = QToolButton()
+        self.spread.setText("Side by side")
+        self.spread.setToolTip("Move images that lie on top of each other into a row; results move with them")
+        row.addWidget(self.spread)
         top.addLayout(row)
         top.addWidget(self.understood)
         top.addWidget(self.device)
@@ -200,22 +194,6 @@ class Shell(QWidget):
         area.setWidget(inner)
         return area
 
-    def _folder_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        self.folder_label = QLabel("no files, only layers")
-        self.folder_label.setToolTip("Run all writes points.csv, restored images and a report here")
-        choose, self.forget_folder = QToolButton(), QToolButton()
-        choose.setText("Folder…")
-        self.forget_folder.setText("×")
-        self.forget_folder.setToolTip("Write no files")
-        self.forget_folder.hide()
-        choose.clicked.connect(self.folder_requested)
-        self.forget_folder.clicked.connect(self._on_forget_folder)
-        for widget, stretch in ((QLabel("Run all writes"), 0), (self.folder_label, 1), (choose, 0)):
-            row.addWidget(widget, stretch)
-        row.addWidget(self.forget_folder)
-        return row
-
     def _buttons(self, with_run: bool) -> QHBoxLayout:
         row = QHBoxLayout()
         self.start = QPushButton("Start")
@@ -230,6 +208,7 @@ class Shell(QWidget):
     def _connect(self) -> None:
         self.start.clicked.connect(self._on_start)
         self.stop.clicked.connect(self.stop_requested)
+        self.spread.clicked.connect(self.spread_requested)
         if self.run is not None:
             self.run.clicked.connect(self._on_run)
         self.scope.currentTextChanged.connect(self.changed)
@@ -242,9 +221,6 @@ class Shell(QWidget):
 
     def _on_run(self) -> None:
         self.start_requested.emit("run")
-
-    def _on_forget_folder(self) -> None:
-        self.set_folder("")
 
     def _open_section(self, name: str) -> None:
         self.sections[name].set_open(True)

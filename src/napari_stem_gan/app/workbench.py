@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_stem_gan.app import settings
 from napari_stem_gan.app.csv_file import write_tables
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
 from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
 from napari_stem_gan.app.match_panel import AUTO, known_materials
 from napari_stem_gan.app.results import ResultLayers
-from napari_stem_gan.app.session import Session, set_pixel_size
+from napari_stem_gan.app.session import Session, lie_on_each_other, set_pixel_size, side_by_side
 from napari_stem_gan.app.shell import Shell
 from napari_stem_gan.app.show import show_outcome
 from napari_stem_gan.app.worker import Bridge, Ending
@@ -90,7 +88,10 @@ class Workbench(QWidget):
         problem = ""
         if not sources:
             problem = reasons[0] if reasons else NOT_SELECTED if self.shell.only_selected() else NO_LAYER
+        overlap = lie_on_each_other(sources)
+        self.shell.spread.setVisible(overlap)
         notes = [source.note for source in sources if source.note] + [f"left out: {text}" for text in reasons]
+        notes += ["the images lie on top of each other; 'Side by side' moves them into a row"] if overlap else []
         self.shell.show_understood(summary(sources) if sources else "", notes, problem, errors)
         self.shell.set_running(self.bridge.is_running())
 
@@ -141,7 +142,7 @@ class Workbench(QWidget):
         self.shell.start_requested.connect(self.start)
         self.shell.stop_requested.connect(self.stop)
         self.shell.changed.connect(self.refresh)
-        self.shell.folder_requested.connect(self._choose_folder)
+        self.shell.spread_requested.connect(self._on_spread)
         self.bridge.progressed.connect(self.shell.progress.add)
         self.bridge.returned.connect(self._on_returned)
         self.bridge.failed.connect(self._on_failed)
@@ -172,7 +173,13 @@ class Workbench(QWidget):
         self._watch_layer(event.value)
 
     def _watch_layer(self, layer: Layer) -> None:
-        for emitter in (layer.events.scale, layer.events.units, layer.events.name, layer.events.data):
+        for emitter in (
+            layer.events.scale,
+            layer.events.translate,
+            layer.events.units,
+            layer.events.name,
+            layer.events.data,
+        ):
             emitter.connect(self._later)
 
     def _configs(self) -> dict[str, Any]:
@@ -189,7 +196,7 @@ class Workbench(QWidget):
         matches, simulated = self._session.known(configs["match"], sources)
         return Request(
             sources=sources, configs=configs, device=self.shell.device.value(), model=self.shell.model(),
-            matches=matches, simulated=simulated, folder=self.shell.folder(), load=self.load_workflow,
+            matches=matches, simulated=simulated, folder=self.shell.folder.value(), load=self.load_workflow,
         )  # fmt: skip
 
     def _on_returned(self, outcome: Outcome) -> None:
@@ -217,6 +224,11 @@ class Workbench(QWidget):
         self.shell.set_running(False)
         self.refresh()
 
+    def _on_spread(self) -> None:
+        side_by_side(self.sources()[0], self.results)
+        self.viewer.reset_view()
+        self.refresh()
+
     def _on_threshold(self, threshold: float) -> None:
         self._show_legend(self.results.filter(threshold))
 
@@ -226,12 +238,6 @@ class Workbench(QWidget):
 
     def _on_model_saved(self, path: str) -> None:
         self.shell.panels["detect"].list_models()
-
-    def _choose_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Save the results of Run all to", settings.kept("folder", ""))
-        if path:
-            settings.keep("folder", str(Path(path).parent))
-            self.shell.set_folder(path)
 
     def calibrate(self, corrected: list[tuple[Source, float]]) -> None:
         """Write corrected pixel sizes (nm) into the scale of the layers; our results follow."""
