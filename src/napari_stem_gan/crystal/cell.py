@@ -102,7 +102,9 @@ def _model_spectrum(
     return np.conj(np.fft.rfft2(centred)), float((centred**2).sum()), float(np.ptp(model))
 
 
-def model_cell(material: Material, vectors_A: NDArray[np.float64], fwhm_A: float, *, turned: bool) -> NDArray[np.float64]:
+def model_cell(
+    material: Material, vectors_A: NDArray[np.float64], fwhm_A: float, *, turned: bool
+) -> NDArray[np.float64]:
     """Gaussian columns of `material` in one periodic cell, shape ``(BINS, BINS)``, strongest column about 1."""
     i, j = np.meshgrid(np.arange(BINS) / BINS, np.arange(BINS) / BINS, indexing="ij")
     sigma = fwhm_A / 2.3548

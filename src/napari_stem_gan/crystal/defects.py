@@ -64,7 +64,9 @@ def defect_name(kind: str, element: str, foreign: str = "") -> str:
     return f"{foreign or 'sub'}_{element}"
 
 
-def plant_defects(sites: Sites, config: DefectConfig, pixel_size_A: float, rng: np.random.Generator) -> DefectiveStructure:
+def plant_defects(
+    sites: Sites, config: DefectConfig, pixel_size_A: float, rng: np.random.Generator
+) -> DefectiveStructure:
     """Draw defects on `sites` and return the atoms that are left.
 
     Parameters

@@ -168,7 +168,8 @@ def _with_advice(
     free = _match_one(image, found, get_material(refused.material), None, config) if nominal is not None else refused
     if free.accepted and free.pixel_size_A:
         nm = free.pixel_size_A / A_PER_NM
-        return replace(refused, reason=f"{refused.reason}; it would fit at {nm:.5f} nm per pixel: correct the pixel size")
+        advice = f"it would fit at {nm:.5f} nm per pixel: correct the pixel size"
+        return replace(refused, reason=f"{refused.reason}; {advice}")
     return refused
 
 
@@ -178,7 +179,8 @@ def _rank(result: LatticeMatch) -> tuple[bool, float]:
 
 def _name_twins(best: LatticeMatch, results: list[LatticeMatch]) -> LatticeMatch:
     """Say which other materials the lattice cannot tell from the best."""
-    twins = [r.material for r in results if r.accepted and r.material != best.material and _rank(r)[1] > 0.8 * _rank(best)[1]]
+    near = [r for r in results if r.accepted and _rank(r)[1] > 0.8 * _rank(best)[1]]
+    twins = [r.material for r in near if r.material != best.material]
     if not twins:
         return best
     return replace(best, best_other=twins[0], reason=f"{best.reason}; the lattice alone also fits {', '.join(twins)}")
@@ -267,7 +269,8 @@ def _verdict(material: Material, size: float, nominal: float | None) -> str:
     error = 100 * (nominal / size - 1)
     if abs(error) < 0.3:
         return f"{material.key} lattice found; pixel size {nm:.5f} nm confirmed"
-    return f"{material.key} lattice found; pixel size is {abs(error):.1f} % too {'large' if error > 0 else 'small'}, {nm:.5f} nm by the lattice"
+    wrong = f"{abs(error):.1f} % too {'large' if error > 0 else 'small'}"
+    return f"{material.key} lattice found; pixel size is {wrong}, {nm:.5f} nm by the lattice"
 
 
 def _refused(reason: str, material: Material, nominal: float | None) -> LatticeMatch:

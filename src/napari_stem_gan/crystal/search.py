@@ -110,10 +110,10 @@ def _top(score: NDArray[np.float64], count: int) -> list[tuple[int, int]]:
     left = score.copy()
     picked = []
     for _ in range(count):
-        row, col = np.unravel_index(int(left.argmax()), left.shape)
+        row, col = (int(i) for i in np.unravel_index(int(left.argmax()), left.shape))
         if left[row, col] <= 0:
             break
-        picked.append((int(row), int(col)))
+        picked.append((row, col))
         rows = np.arange(row - 5, row + 6) % len(left)
         left[rows[:, None], np.arange(max(0, col - 4), min(left.shape[1], col + 5))[None]] = 0
     return picked
@@ -123,7 +123,7 @@ def _refine(
     found: Spectrum, hk: NDArray[np.float64], shell: NDArray[np.intp], vectors_px: NDArray[np.float64]
 ) -> LatticeFit | None:
     """Assign peaks to indices and solve for the reciprocal vectors, from low to high orders."""
-    reciprocal = np.linalg.inv(vectors_px).T
+    reciprocal = np.asarray(np.linalg.inv(vectors_px).T, np.float64)
     peaks = np.concatenate([found.peaks, -found.peaks])
     weights = np.sqrt(np.minimum(np.concatenate([found.strength, found.strength]), 200.0))
     first = float(np.hypot(*reciprocal.T).mean())
@@ -134,12 +134,12 @@ def _refine(
         if near.sum() < 4 or np.linalg.matrix_rank(index[near]) < 2:
             continue
         w = weights[near, None]
-        reciprocal = np.linalg.lstsq(index[near] * w, peaks[near] * w, rcond=None)[0]
+        reciprocal = np.asarray(np.linalg.lstsq(index[near] * w, peaks[near] * w, rcond=None)[0], np.float64)
     if abs(np.linalg.det(reciprocal)) < 1e-9:
         return None
     present = _present(found, hk, shell, reciprocal)
     explained = _explained(found, reciprocal)
-    return LatticeFit(np.linalg.inv(reciprocal).T, present * explained, present, explained)
+    return LatticeFit(np.asarray(np.linalg.inv(reciprocal).T, np.float64), present * explained, present, explained)
 
 
 def _present(

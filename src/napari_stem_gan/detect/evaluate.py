@@ -96,7 +96,8 @@ def evaluate(
     own = np.array([Path(str(name)).stem == stem or str(name) == stem for name in table["image"]], bool)
     rows = table.where(own) if own.any() else table
     if wanted is not None:
-        rows = rows.where(np.array([wanted(str(d), str(s)) for d, s in zip(rows["defect"], rows["sublattice"], strict=True)], bool))
+        pairs = zip(rows["defect"], rows["sublattice"], strict=True)
+        rows = rows.where(np.array([wanted(str(d), str(s)) for d, s in pairs], bool))
     radius_px = radius_nm / nm
     return summary(*evaluate_points(rows.positions_px, truth_px, radius_px), radius_px)
 

@@ -23,7 +23,7 @@ def make_network() -> nn.Module:
     """A U-Net from ``(B, 4, y, x)`` to logits ``(B, classes, y, x)``; sides are multiples of 8."""
     network = UNet(CHANNELS, len(FINDER_CLASSES), FEATURES)
     nn.init.constant_(network.head.bias, -4.0)  # type: ignore[arg-type]
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 class FinderTraining:

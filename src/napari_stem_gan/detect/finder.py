@@ -68,7 +68,9 @@ class Finder:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
 
-    def __init__(self, network_state: Mapping[str, Tensor], fusion: Fusion, device: str | torch.device = "auto") -> None:
+    def __init__(
+        self, network_state: Mapping[str, Tensor], fusion: Fusion, device: str | torch.device = "auto"
+    ) -> None:
         self.device = best_device(str(device))
         self.network_state = dict(network_state)
         self.network = make_network().to(self.device).eval()
@@ -144,7 +146,8 @@ class Finder:
         """Sites of a matched image and their features, for fitting a fusion."""
         frame, sites = _frame(image, match), match.sites(image.shape)
         scores = points_room.site_scores(self.heat(image.data, frame, sites, config), frame, sites)
-        return sites, points_room.site_features(scores, _evidence(image, match, frame, sites), _crystallinity(match, sites))
+        evidence = _evidence(image, match, frame, sites)
+        return sites, points_room.site_features(scores, evidence, _crystallinity(match, sites))
 
     def find(
         self,

@@ -33,7 +33,8 @@ class SiteEvidence:
     Parameters
     ----------
     ratio
-        Fitted brightness over the local median of the sublattice, shape ``(N,)``; about 1, 0.43–0.5 for one of two atoms.
+        Fitted brightness over the local median of the sublattice, shape ``(N,)``; about 1, 0.43–0.5 for one of two
+        atoms.
     z_score
         ``(1 − ratio)`` over the local spread of the ratio, shape ``(N,)``; positive: darker.
     spread

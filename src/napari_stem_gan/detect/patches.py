@@ -54,9 +54,8 @@ class PatchPool:
 
     def __next__(self) -> tuple[Tensor, Tensor]:
         """Draw a batch, making images as needed."""
-        if len(self.images) < min(self.size, 4 + self.served // 2):
-            self._add()
-        elif self.fresh_every and self.served % self.fresh_every == 0:
+        growing = len(self.images) < min(self.size, 4 + self.served // 2)
+        if growing or (self.fresh_every and self.served % self.fresh_every == 0):
             self._add()
         self.served += 1
         picks = [self._patch() for _ in range(self.batch_size)]
@@ -85,7 +84,8 @@ class PatchPool:
 
     def state_dict(self) -> dict[str, Any]:
         """Position of the random draws (the images are drawn again)."""
-        return {"rng": self.rng.bit_generator.state["state"]["state"].to_bytes(16, "little").hex(), "served": self.served}
+        inner = self.rng.bit_generator.state["state"]["state"]
+        return {"rng": inner.to_bytes(16, "little").hex(), "served": self.served}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""

@@ -142,8 +142,10 @@ def _centroid(image: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np
 
 
 def names_of(points: Points) -> list[str]:
-    """Defect names as written to the CSV, e.g. ``V_Se``; a substitution is named after the element whose brightness
-    comes nearest, e.g. ``Se_W`` (Se on W)."""
+    """Defect names as written to the CSV, e.g. ``V_Se``.
+
+    A substitution is named after the element whose brightness comes nearest, e.g. ``Se_W`` (Se on W).
+    """
     rows = zip(points.kinds, points.sublattices, points.intensity_ratio, strict=True)
     return [defect_name(str(k), str(s), _foreign(str(k), str(s), float(r))) for k, s, r in rows]
 

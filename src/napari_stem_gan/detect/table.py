@@ -100,7 +100,10 @@ class PointTable:
         if not parts:
             return PointTable.empty()
         names = list(dict.fromkeys(n for t in parts for n in t.columns))
-        return PointTable({n: np.concatenate([t.columns.get(n, np.full(len(t), np.nan)) for t in parts]) for n in names})
+        blank = [np.full(len(t), np.nan) for t in parts]
+        return PointTable(
+            {n: np.concatenate([t.columns.get(n, b) for t, b in zip(parts, blank, strict=True)]) for n in names}
+        )
 
     def to_csv(self, path: str | Path, *, provenance: Mapping[str, Any] | None = None) -> Path:
         """Write the CSV and, beside it, a JSON of `provenance`; both by a temporary file and a rename.
@@ -155,7 +158,9 @@ def read_csv(path: str | Path) -> PointTable:
     try:
         return PointTable({n: _values(n, [r[n] for r in rows]) for n in names if n is not None})
     except (ValueError, TypeError):
-        raise TableError(f"'{path.name}' must hold numbers in its number columns; a row is damaged or cut off") from None
+        raise TableError(
+            f"'{path.name}' must hold numbers in its number columns; a row is damaged or cut off"
+        ) from None
 
 
 def _cell(name: str, value: Any) -> str:

@@ -44,16 +44,17 @@ class OpticsConfig:
         if not 10 <= self.energy_keV <= 1000:
             raise ValueError(f"energy_keV must lie between 10 and 1000, got {self.energy_keV}; a STEM has 30 to 300")
         if not 1 <= self.convergence_semi_angle_mrad <= 100:
-            raise ValueError(
-                f"convergence_semi_angle_mrad must lie between 1 and 100, got {self.convergence_semi_angle_mrad}; try 25"
-            )
+            angle = self.convergence_semi_angle_mrad
+            raise ValueError(f"convergence_semi_angle_mrad must lie between 1 and 100, got {angle}; try 25")
         if not 0 <= self.adf_inner_mrad < self.adf_outer_mrad <= 1000:
             raise ValueError(
                 f"detector angles must be 0 ≤ inner < outer ≤ 1000 mrad, got {self.adf_inner_mrad} and "
                 f"{self.adf_outer_mrad}; try 63 and 200"
             )
         if min(self.source_size_fwhm_A, self.defocus_spread_fwhm_A, self.thermal_rms_A) < 0:
-            raise ValueError("source size, defocus spread and thermal width must not be negative; set them to 0 or more")
+            raise ValueError(
+                "source size, defocus spread and thermal width must not be negative; set them to 0 or more"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

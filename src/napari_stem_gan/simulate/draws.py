@@ -21,7 +21,8 @@ TMD = tuple(m for m in MATERIALS.values() if m.family == "tmd")
 
 def draw_optics(rng: np.random.Generator) -> OpticsConfig:
     """Draw a probe of an aberration-corrected microscope at 60 to 300 kV (SCIENCE 2.3)."""
-    energy, angle = ((60.0, 31.0), (80.0, 25.0), (200.0, 22.0), (300.0, 22.0))[rng.choice(4, p=[0.35, 0.55, 0.07, 0.03])]
+    microscopes = ((60.0, 31.0), (80.0, 25.0), (200.0, 22.0), (300.0, 22.0))
+    energy, angle = microscopes[rng.choice(4, p=[0.35, 0.55, 0.07, 0.03])]
     inner = float(rng.uniform(40, 90))
     return OpticsConfig(
         energy_keV=energy,

@@ -111,7 +111,7 @@ def ideal_image(
     weights = weights * thickness_factor(field.material.layers)
     image = render(made.atoms_px, weights, field.shape, pixel_size_A=field.pixel_size_A, optics=optics)
     limit = np.array(field.shape) - 0.5
-    seen = ((made.positions_px >= -0.5) & (made.positions_px < limit)).all(1)
+    seen = np.asarray(((made.positions_px >= -0.5) & (made.positions_px < limit)).all(1))
     columns = ((made.columns_px >= -0.5) & (made.columns_px < limit)).all(1)
     drawn: dict[str, Any] = {
         "material": field.material.key,

@@ -5,6 +5,7 @@ event ends a step within one tile or training step by raising `training.Stopped`
 The plugin and the command line call only what is named here. Nothing here imports torch before a step runs.
 """
 
+from napari_stem_gan.workflow.adaptation import adapt
 from napari_stem_gan.workflow.chain import (
     RunConfig,
     SessionResult,
@@ -14,7 +15,6 @@ from napari_stem_gan.workflow.chain import (
     run,
     simulate,
 )
-from napari_stem_gan.workflow.adaptation import adapt
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.output import provenance, write_table
 from napari_stem_gan.workflow.progress import Progress, Steps, consume

@@ -59,7 +59,8 @@ def adapt(
     if not (stop and stop.is_set()):
         finder = yield from _tune(finder, session, clock, report, stop)
     report["seconds"] = round(clock.seconds(), 1)
-    yield Progress(stage="adapt", fraction=1.0, message=str(report.get("finder", "stopped early; the shipped finder is kept")))
+    verdict = str(report.get("finder", "stopped early; the shipped finder is kept"))
+    yield Progress(stage="adapt", fraction=1.0, message=verdict)
     return SessionModel(finder, cyclegan, report)
 
 
@@ -146,7 +147,7 @@ def _tune(
     candidates = {"as shipped": finder}
     if training.done >= 20:
         candidates["tuned"] = Finder(training.average, finder.fusion, finder.device)
-    data: dict[str, list[SiteData]] = {name: [] for name in candidates}
+    data: dict[str, list[SiteData | None]] = {name: [] for name in candidates}
     while (len(data["as shipped"]) < 3 or clock.left(0.97) > clock.seconds() * 0.02) and len(data["as shipped"]) < 20:
         if stop and stop.is_set():
             break
@@ -157,7 +158,9 @@ def _tune(
     return _best(candidates, data, report, calibrated, score)
 
 
-def _best(candidates: dict[str, Any], data: dict[str, list[Any]], report: dict[str, Any], calibrated: Any, score: Any) -> Any:
+def _best(
+    candidates: dict[str, Any], data: dict[str, list[Any]], report: dict[str, Any], calibrated: Any, score: Any
+) -> Any:
     """The candidate with the highest F1 on every third pair, after calibration on the others."""
     if len(data["as shipped"]) < 3:
         report["finder"] = "the shipped finder is kept: there was no time to compare"
@@ -172,7 +175,8 @@ def _best(candidates: dict[str, Any], data: dict[str, list[Any]], report: dict[s
     best = max(results, key=lambda name: results[name][0])
     if results[best][0] <= results["as shipped"][0]:
         best = "as shipped"
-    report["finder"] = f"finder {best}: F1 {results[best][0]:.3f} on held-out pairs, {results['as shipped'][0]:.3f} as shipped"
+    mine, shipped = results[best][0], results["as shipped"][0]
+    report["finder"] = f"finder {best}: F1 {mine:.3f} on held-out pairs, {shipped:.3f} as shipped"
     return results[best][1]
 
 

@@ -120,7 +120,8 @@ def simulate(
         check(stop)
         name = f"simulated_{labelled.parameters['material']}_{len(drawn) + 1:03d}"
         drawn.append(replace(labelled, image=replace(labelled.image, name=name)))
-        yield Progress(stage="simulate", fraction=len(drawn) / config.count, message=f"simulated {len(drawn)} of {config.count}")
+        message = f"simulated {len(drawn)} of {config.count}"
+        yield Progress(stage="simulate", fraction=len(drawn) / config.count, message=message)
     return drawn
 
 
