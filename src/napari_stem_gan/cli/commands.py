@@ -45,13 +45,15 @@ class Command(NamedTuple):
     needs_images: bool = False
 
 
-def read(paths: Sequence[Path], options: Any) -> list[STEMImage]:
-    """Read all images, stacks frame by frame."""
-    return [image for path in paths for image in read_images(path, pixel_size_nm=options.pixel_size_nm)]
+def read(paths: Sequence[Path], options: Any, job: Job) -> list[STEMImage]:
+    """Read all images, stacks frame by frame, and say on stderr what was understood."""
+    images = [image for path in paths for image in read_images(path, pixel_size_nm=options.pixel_size_nm)]
+    job.say(workflow.describe(images))
+    return images
 
 
 def _matched(paths: Sequence[Path], options: Any, job: Job) -> tuple[list[STEMImage], list[Any]]:
-    images = read(paths, options)
+    images = read(paths, options, job)
     return images, job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
 
 
@@ -144,7 +146,14 @@ def detect(options: Any, job: Job) -> Answer:
     config = config_from(DetectConfig, options)
     steps = workflow.detect(images, matches, config, model=options.model, device=options.device, stop=job.stop)
     detections = job.finish(steps)
-    table = workflow.write_table(options.out, images, matches, detections, configs=[config], model=options.model)
+    table = workflow.write_table(
+        options.out,
+        images,
+        matches,
+        detections,
+        configs=[config_from(MatchConfig, options), config],
+        model=options.model,
+    )
     return f"{len(table)} defects are in {options.out}", {"points": len(table), "out": str(options.out)}
 
 
@@ -152,7 +161,7 @@ def restore(options: Any, job: Job) -> Answer:
     """Restore images and write them as TIFF."""
     folder = prepare_folder(options.out)
     config = config_from(RestoreConfig, options)
-    images = read(options.images, options)
+    images = read(options.images, options, job)
     restored = job.finish(workflow.restore(images, config, device=options.device, stop=job.stop))
     rows = []
     for image, result in zip(images, restored, strict=True):
@@ -178,7 +187,7 @@ def run(options: Any, job: Job) -> Answer:
     """Do the whole job and write table, overlay, restored images and report into a folder."""
     folder = prepare_folder(options.out)
     config = workflow.RunConfig(**{name: config_from(kind, options) for name, kind in RUN_CONFIGS.items()})
-    images = read(options.images, options) if options.images else workflow.sample_images()
+    images = read(options.images, options, job) if options.images else workflow.sample_images()
     if not options.images and config.match.material == "auto":
         config = replace(config, match=replace(config.match, material=SAMPLE_MATERIAL))
     done = job.finish(workflow.run(images, config, device=options.device, stop=job.stop, folder=folder))

@@ -83,8 +83,12 @@ class Job:
         if self.stop.is_set():
             raise KeyboardInterrupt
         self.stop.set()
+        self.say("stopping at the next step; Ctrl-C again ends at once")
+
+    def say(self, text: str) -> None:
+        """Write a line to stderr."""
         self.line.end()
-        sys.stderr.write("stopping at the next step; Ctrl-C again ends at once\n")
+        sys.stderr.write(f"{text}\n")
 
     def finish(self, steps: Generator[Progress, None, Result]) -> Result:
         """Run a step of the workflow to its end, showing its progress, and return its result."""
