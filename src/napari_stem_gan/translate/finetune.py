@@ -19,7 +19,7 @@ from napari_stem_gan.translate.audit import Audit, Auditor
 from napari_stem_gan.translate.cyclegan import CycleGAN
 from napari_stem_gan.translate.patches import Normaliser, PatchSampler
 from napari_stem_gan.translate.similarity import Similarity, Today
-from napari_stem_gan.translate.statistics import SessionStatistics, Target, fit_statistics, lattice_frequency
+from napari_stem_gan.translate.statistics import Target, fit_statistics, lattice_frequency
 from napari_stem_gan.translate.translator import Translator
 
 CHECK_SIDE_PX = 512
@@ -137,7 +137,7 @@ class _Session:
         ranges = Normaliser.fit(self.sim_data), Normaliser.fit(self.exp_data)
         cyclegan.today = Translator(sim_range=ranges[0], exp_range=ranges[1], device=cyclegan.device)
         self.target = Today(self.exp_data)
-        self.fit_target = Target.measure([ranges[1].apply(image) for image in self.target.tiles])
+        self.fit_target = Target.measure(self.target.tiles)
         self.noise_from, self.lattice_frequency = 0, lattice_frequency(self.target.tiles)
         chosen = np.linspace(0, len(simulated) - 1, min(CHECK_IMAGES, len(simulated))).astype(int)
         self.checked = [crop_labelled(simulated[i], CHECK_SIDE_PX) for i in chosen]
@@ -160,7 +160,7 @@ class _Session:
 
     def check_closed_forms(self) -> None:
         """Add the candidates that need no training, and the network as it is."""
-        self._add("simulation as it is", None, SessionStatistics.identity(), match_range=True)
+        self._add("simulation as it is", self.cyclegan.today)
         self._add_fitted("statistics alone", None)
         self.check_network("network as loaded")
 
@@ -179,20 +179,18 @@ class _Session:
         while True:
             frequency = self.lattice_frequency * NOISE_FROM[self.noise_from]
             fitted = fit_statistics(outputs, self.fit_target, noise_from=frequency)
-            candidate = self._add(f"{name}, noise from {frequency:.2f}/px", network, fitted)
+            label = f"{name}, noise from {frequency:.2f}/px"
+            candidate = self._add(label, replace(bare, statistics=fitted, target=self.fit_target))
             if candidate.audit.passed or self.noise_from == len(NOISE_FROM) - 1:
                 return candidate
             self.noise_from += 1
 
-    def _add(
-        self, name: str, network: nn.Module | None, statistics: SessionStatistics, *, match_range: bool = False
-    ) -> Candidate:
-        translator = replace(self.cyclegan.today, network=network, statistics=statistics)
+    def _add(self, name: str, translator: Translator) -> Candidate:
+        """Measure and audit one translator."""
         images = [translator.translate(item.image.data, seed=100 + i) for i, item in enumerate(self.checked)]
-        similarity = self.unadapted if match_range else self.target.similarity(images)
-        candidate = Candidate(
-            name, translator, similarity, self.auditor.audit(images), similarity.relative_to(self.unadapted)
-        )
+        similarity = self.target.similarity(images)
+        score = similarity.relative_to(self.unadapted, floor=self.target.floor)
+        candidate = Candidate(name, translator, similarity, self.auditor.audit(images), score)
         self.candidates.append(candidate)
         self.last_preview = images[0]
         return candidate

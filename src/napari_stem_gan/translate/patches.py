@@ -131,6 +131,13 @@ def tiles_of(image: FloatImage, side_px: int) -> list[NDArray[np.float32]]:
     return [np.ascontiguousarray(image[y : y + side, x : x + side]) for y in rows for x in columns]
 
 
+def spread_selection(tiles: Sequence[FloatImage], count: int) -> list[FloatImage]:
+    """Return at most `count` tiles, spread evenly over all."""
+    if len(tiles) <= count:
+        return list(tiles)
+    return [tiles[i] for i in np.linspace(0, len(tiles) - 1, count).astype(int)]
+
+
 def _at_least(image: FloatImage, side_px: int) -> FloatImage:
     missing = [max(0, side_px - size) for size in image.shape]
     if not any(missing):

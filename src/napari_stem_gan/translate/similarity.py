@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
 from napari_stem_gan.image import FloatImage
-from napari_stem_gan.metrics import kl_divergence, radial_spectrum, standardise
-from napari_stem_gan.translate.patches import tiles_of
+from napari_stem_gan.metrics import FEATURE_PATCH_PX, feature_distance, kl_divergence, radial_spectrum, standardise
+from napari_stem_gan.translate.patches import spread_selection, tiles_of
 
 SIDE_PX = 512
 MAX_TILES = 24
 BINS = 64
+FEATURE_TILES = 6
 MAX_PIXELS = 1_000_000
 
 
@@ -27,18 +29,31 @@ class Similarity:
         Kullback–Leibler divergence of the pooled intensity histograms, each image standardised, in nats.
     radial
         Rms difference of the mean log10 radial spectra.
+    features
+        Fréchet distance in the feature set of `metrics.feature_distance`.
     """
 
     kl: float
     radial: float
+    features: float
 
     def to_dict(self) -> dict[str, float]:
-        """Return both distances for a report."""
+        """Return the distances for a report."""
         return asdict(self)
 
-    def relative_to(self, other: Similarity) -> float:
-        """Return the mean of both distances in units of the other's: below 1 is better than the other."""
-        return 0.5 * (self.kl / max(other.kl, 1e-9) + self.radial / max(other.radial, 1e-9))
+    def relative_to(self, other: Similarity, *, floor: Similarity) -> float:
+        """Return the mean distance in units of the other's: below 1 is better than the other.
+
+        Parameters
+        ----------
+        other
+            Distances to compare with.
+        floor
+            Distances of today's images among themselves; smaller differences mean nothing.
+        """
+        pairs = ((self.kl, other.kl, floor.kl), (self.radial, other.radial, floor.radial))
+        pairs += ((self.features, other.features, floor.features),)
+        return float(np.mean([(mine + limit) / max(theirs + limit, 1e-9) for mine, theirs, limit in pairs]))
 
 
 class Today:
@@ -52,22 +67,26 @@ class Today:
 
     def __init__(self, images: Sequence[FloatImage]) -> None:
         self.side_px = min(SIDE_PX, *(min(image.shape) for image in images))
-        self.tiles = _selection([tile for image in images for tile in tiles_of(image, self.side_px)])
+        self.tiles = spread_selection([tile for image in images for tile in tiles_of(image, self.side_px)], MAX_TILES)
         self.pixels = _pooled(self.tiles)
         self.spectrum = _mean_log_spectrum(self.tiles)
 
+    @cached_property
+    def floor(self) -> Similarity:
+        """Distances of one half of today's squares from the other half; zero for a single square."""
+        if len(self.tiles) < 2:
+            return Similarity(0.0, 0.0, 0.0)
+        return Today(self.tiles[::2]).similarity(self.tiles[1::2])
+
     def similarity(self, images: Sequence[FloatImage]) -> Similarity:
         """Return how far images ``(Y, X)`` are from today's."""
-        tiles = _selection([tile for image in images for tile in tiles_of(image, self.side_px)])
+        tiles = spread_selection([tile for image in images for tile in tiles_of(image, self.side_px)], MAX_TILES)
         radial = float(np.sqrt(np.mean((_mean_log_spectrum(tiles) - self.spectrum) ** 2)))
-        return Similarity(kl=kl_divergence(_pooled(tiles), self.pixels), radial=radial)
-
-
-def _selection(tiles: list[FloatImage]) -> list[FloatImage]:
-    """At most MAX_TILES, spread evenly."""
-    if len(tiles) <= MAX_TILES:
-        return tiles
-    return [tiles[i] for i in np.linspace(0, len(tiles) - 1, MAX_TILES).astype(int)]
+        patch_px = min(FEATURE_PATCH_PX, self.side_px)
+        features = feature_distance(
+            spread_selection(tiles, FEATURE_TILES), spread_selection(self.tiles, FEATURE_TILES), patch_px=patch_px
+        )
+        return Similarity(kl=kl_divergence(_pooled(tiles), self.pixels), radial=radial, features=features)
 
 
 def _pooled(tiles: Sequence[FloatImage]) -> FloatImage:

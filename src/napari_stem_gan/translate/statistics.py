@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_stem_gan.image import FloatImage
-from napari_stem_gan.translate.patches import tiles_of
+from napari_stem_gan.translate.patches import Normaliser, spread_selection, tiles_of
 
 BINS = 96
 KNOTS = 193
 FIT_SIDE_PX = 512
+MAX_TILES = 24
 GAIN_LIMITS = (0.4, 2.5)
 BRAGG_FLATNESS = 0.35  # of a ring: geometric over arithmetic mean of the power; noise alone has exp(-0.577) = 0.56
 EULER_GAMMA = 0.5772156649
@@ -61,9 +62,9 @@ def measure_spectrum(images: Sequence[FloatImage]) -> Spectrum:
         power = spectrum.abs().square().numpy().ravel()
         index = _ring_index(x.shape[0], x.shape[1])
         count = np.bincount(index, minlength=BINS).clip(1)
-        sums[0] += np.bincount(index, power, BINS) / count
-        sums[1] += np.exp(np.bincount(index, np.log(power + 1e-12), BINS) / count + EULER_GAMMA)
-    total, diffuse = sums / len(images)
+        sums[0] += np.log(np.bincount(index, power, BINS) / count + 1e-12)
+        sums[1] += np.bincount(index, np.log(power + 1e-12), BINS) / count + EULER_GAMMA
+    total, diffuse = np.exp(sums / len(images))  # geometric means: one cloudy image does not rule
     return Spectrum(total, np.minimum(diffuse, total))
 
 
@@ -83,9 +84,10 @@ class Target:
 
     @classmethod
     def measure(cls, images: Sequence[FloatImage]) -> Target:
-        """Measure normalised images ``(Y, X)``."""
+        """Measure images ``(Y, X)``, each with its own mean and spread taken as ±3.5 spreads = ±1."""
         tiles = [tile for image in images for tile in tiles_of(image, FIT_SIDE_PX)]
-        return cls(measure_spectrum(tiles), _tones(tiles))
+        tiles = [Normaliser.fit([tile]).apply(tile) for tile in spread_selection(tiles, MAX_TILES)]
+        return cls(measure_spectrum(tiles), measure_tones(tiles))
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,10 @@ class SessionStatistics:
     def map_tones(self, image: FloatImage) -> FloatImage:
         """Apply the tone curve to an image ``(Y, X)``; beyond the knots it goes on with slope 1."""
         low, high = self.tone_in[0], self.tone_in[-1]
-        beyond = np.minimum(image - low, 0) + np.maximum(image - high, 0)
-        mapped: FloatImage = (np.interp(image, self.tone_in, self.tone_out) + beyond).astype(np.float32)
+        mapped = np.empty_like(image)
+        for row, values in enumerate(image):  # row by row, for the memory of large images
+            beyond = np.minimum(values - low, 0) + np.maximum(values - high, 0)
+            mapped[row] = np.interp(values, self.tone_in, self.tone_out) + beyond
         return mapped
 
     def apply(self, image: FloatImage, rng: np.random.Generator) -> FloatImage:
@@ -177,11 +181,12 @@ def fit_statistics(
     """
     sources = [tile for image in simulated for tile in tiles_of(image, FIT_SIDE_PX)]
     may_fill = _frequencies() >= noise_from
-    statistics = SessionStatistics()
+    statistics, line = SessionStatistics(), np.linspace(-1, 1, KNOTS)
     for turn in range(rounds):
         rng = np.random.default_rng(seed)
-        shaped = [replace(statistics, **_no_tone()).apply(image, rng) for image in sources]
-        statistics = replace(statistics, **_tone_curve(_tones(shaped), target.tones))
+        shaped = [replace(statistics, tone_in=line, tone_out=line).apply(image, rng) for image in sources]
+        tone_in, tone_out = tone_knots(measure_tones(shaped), target.tones)
+        statistics = replace(statistics, tone_in=tone_in, tone_out=tone_out)
         if turn < rounds - 1:
             now = measure_spectrum([statistics.map_tones(image) for image in shaped])
             statistics = _correct_spectrum(statistics, now, target.spectrum, may_fill)
@@ -194,40 +199,40 @@ def lattice_frequency(images: Sequence[FloatImage]) -> float:
     return float(_frequencies()[bragg[0] + 3]) if len(bragg) else 0.07
 
 
+def spectrum_ratio(now: Spectrum, target: Spectrum) -> Profile:
+    """Return the power that is wanted over the power that is there; whole rings at Bragg peaks, else diffuse."""
+    bragg = now.bragg | target.bragg
+    ratio: Profile = np.where(bragg, target.total / now.total, target.diffuse / now.diffuse)
+    return ratio
+
+
 def _correct_spectrum(
     statistics: SessionStatistics, now: Spectrum, target: Spectrum, may_fill: NDArray[np.bool_]
 ) -> SessionStatistics:
     """Move gain and noise towards the target: missing diffuse power becomes noise where it may, the rest gain."""
-    bragg = now.bragg | target.bragg
-    ratio = np.where(bragg, target.total / now.total, target.diffuse / now.diffuse)
     missing = target.diffuse - now.diffuse
-    fills = may_fill & ~bragg & ((missing > 0) | (statistics.noise > 0))
-    gain = statistics.gain * np.where(fills, 1.0, np.sqrt(ratio))
+    fills = may_fill & ~(now.bragg | target.bragg) & ((missing > 0) | (statistics.noise > 0))
+    gain = statistics.gain * np.where(fills, 1.0, np.sqrt(spectrum_ratio(now, target)))
     power = statistics.noise**2 + np.where(fills, missing, 0.0)
-    return replace(statistics, gain=_smooth(gain).clip(*GAIN_LIMITS), noise=_smooth(np.sqrt(np.maximum(power, 0))))
+    return replace(statistics, gain=smooth(gain).clip(*GAIN_LIMITS), noise=smooth(np.sqrt(np.maximum(power, 0))))
 
 
-def _smooth(profile: Profile) -> Profile:
-    """Average neighbouring bins, so that the filter does not ring."""
+def smooth(profile: Profile) -> Profile:
+    """Average neighbouring bins, so that a filter does not ring."""
     padded = np.pad(profile, 1, mode="edge")
-    smooth: Profile = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    return smooth
+    averaged: Profile = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
+    return averaged
 
 
-def _tones(images: Sequence[FloatImage]) -> Profile:
-    """Quantiles of all pixels, denser in the tails, shape ``(KNOTS,)``."""
+def measure_tones(images: Sequence[FloatImage]) -> Profile:
+    """Return quantiles of all pixels, denser in the tails, shape ``(KNOTS,)``."""
     pixels = np.concatenate([image.ravel()[:: max(1, image.size // 60_000)] for image in images])
     share = 0.5 * (1 - np.cos(np.linspace(0, np.pi, KNOTS)))
     tones: Profile = np.quantile(pixels, share.clip(1e-4, 1 - 1e-4)).astype(np.float64)
     return tones
 
 
-def _no_tone() -> dict[str, Profile]:
-    line = np.linspace(-1, 1, KNOTS)
-    return {"tone_in": line, "tone_out": line}
-
-
-def _tone_curve(source: Profile, target: Profile) -> dict[str, Profile]:
-    """Knots that map the quantiles of the source onto those of the target, strictly increasing."""
+def tone_knots(source: Profile, target: Profile) -> tuple[Profile, Profile]:
+    """Return the knots, strictly increasing, that map the quantiles of the source onto those of the target."""
     step = 1e-6 * np.arange(KNOTS)
-    return {"tone_in": np.maximum.accumulate(source) + step, "tone_out": np.maximum.accumulate(target) + step}
+    return np.maximum.accumulate(source) + step, np.maximum.accumulate(target) + step

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from napari_stem_gan.image import FloatImage, LabelledImage
 from napari_stem_gan.tiles import tile_apply
 from napari_stem_gan.training import autocast
+from napari_stem_gan.translate.matching import match_image
 from napari_stem_gan.translate.patches import CLIP_SIGMA, Normaliser
-from napari_stem_gan.translate.statistics import BINS, KNOTS, SessionStatistics
+from napari_stem_gan.translate.statistics import BINS, KNOTS, SessionStatistics, Spectrum, Target
 
 TILE_PX, OVERLAP_PX = 1024, 128
 TODAY_KEY = "today"
 UNIT_RANGE = Normaliser(mean=0.0, std=1 / CLIP_SIGMA)  # normalised values stay as they are
+NO_TARGET = Target(Spectrum(np.zeros(BINS), np.zeros(BINS)), np.zeros(KNOTS))
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,17 @@ class Translator:
         Normalisers of simulations and of today's images.
     statistics
         Today's spectrum and histogram.
+    target
+        Today's images, measured: each whole image is brought to them at the end; None leaves this out.
     device
         Where the network runs.
     """
 
     network: nn.Module | None = None
-    sim_range: Normaliser = field(default_factory=Normaliser)
-    exp_range: Normaliser = field(default_factory=Normaliser)
+    sim_range: Normaliser = UNIT_RANGE
+    exp_range: Normaliser = UNIT_RANGE
     statistics: SessionStatistics = field(default_factory=SessionStatistics.identity)
+    target: Target | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def translate(
@@ -83,11 +88,12 @@ class Translator:
             stop=stop,
             on_tile=on_tile,
         )[0]
-        return self.exp_range.undo(self.statistics.map_tones(y))
+        y = self.statistics.map_tones(y)
+        return self.exp_range.undo(y if self.target is None else match_image(y, self.target, stop=stop))
 
     def network_output(self, image: FloatImage, *, seed: int = 0) -> FloatImage:
         """Return the normalised output of the network alone, before today's statistics."""
-        bare = replace(self, statistics=SessionStatistics.identity(), exp_range=UNIT_RANGE)
+        bare = replace(self, statistics=SessionStatistics.identity(), exp_range=UNIT_RANGE, target=None)
         return bare.translate(image, seed=seed)
 
     def translate_labelled(self, labelled: LabelledImage, *, seed: int = 0) -> LabelledImage:
@@ -110,22 +116,27 @@ class Translator:
         The float64 values are kept as pairs of int32, which a file in half precision cannot round.
         """
         ranges = [self.sim_range.mean, self.sim_range.std, self.exp_range.mean, self.exp_range.std]
-        s = self.statistics
-        values = np.concatenate([[float(self.network is not None)], ranges, s.gain, s.noise, s.tone_in, s.tone_out])
-        return {TODAY_KEY: torch.from_numpy(values.astype(np.float64)).view(torch.int32)}
+        flags = [float(self.network is not None), float(self.target is not None)]
+        s, t = self.statistics, self.target or NO_TARGET
+        profiles = [s.gain, s.noise, t.spectrum.total, t.spectrum.diffuse, s.tone_in, s.tone_out, t.tones]
+        values = np.concatenate([flags, ranges, *profiles]).astype(np.float64)
+        return {TODAY_KEY: torch.from_numpy(values).view(torch.int32)}
 
     def with_numbers(self, state: Mapping[str, Tensor]) -> Translator:
         """Return this translator with the ranges and statistics of `numbers`; unchanged if there are none."""
         if TODAY_KEY not in state:
             return self
         values = state[TODAY_KEY].cpu().contiguous().view(torch.float64).numpy()
-        if values.size != 5 + 2 * BINS + 2 * KNOTS:
+        if values.size != 6 + 4 * BINS + 3 * KNOTS:
             raise ValueError("the model's statistics must come from this version; adapt again")
-        gain, noise, tone_in, tone_out = np.split(values[5:], np.cumsum([BINS, BINS, KNOTS]))
+        gain, noise, total, diffuse, tone_in, tone_out, tones = np.split(
+            values[6:], np.cumsum([BINS] * 4 + [KNOTS] * 2)
+        )
         return replace(
             self,
             network=self.network if values[0] else None,
-            sim_range=Normaliser(mean=float(values[1]), std=float(values[2])),
-            exp_range=Normaliser(mean=float(values[3]), std=float(values[4])),
+            sim_range=Normaliser(mean=float(values[2]), std=float(values[3])),
+            exp_range=Normaliser(mean=float(values[4]), std=float(values[5])),
             statistics=SessionStatistics(gain, noise, tone_in, tone_out),
+            target=Target(Spectrum(total, diffuse), tones) if values[1] else None,
         )
