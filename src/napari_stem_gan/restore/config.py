@@ -14,8 +14,8 @@ class RestoreConfig:
 
     mode: Literal["hr-stem"] = "hr-stem"
     """Which distortions the network undoes: hr-stem = atomic-resolution STEM."""
-    average_flips: bool = True
-    """Average the network over the image and its upside-down mirror image: twice the time, a little cleaner."""
+    average_flips: bool = False
+    """Average the network over the image and its upside-down mirror image: twice the time for about 0.03 dB."""
     tile_px: int = 512
     """Side of the tiles in pixels; smaller needs less memory."""
 
