@@ -66,4 +66,6 @@ def _filtered(image: FloatImage, gain: Profile, stop: threading.Event | None) ->
     def function(tiles: Tensor) -> Tensor:
         return filter_.shape_spectrum(tiles, torch.zeros_like(tiles))
 
-    return tile_apply(function, image, tile_px=TILE_PX, overlap_px=OVERLAP_PX, multiple=8, out_channels=1, stop=stop)[0]
+    planes = tile_apply(function, image, tile_px=TILE_PX, overlap_px=OVERLAP_PX, multiple=8, out_channels=1, stop=stop)
+    filtered: FloatImage = planes[0]
+    return filtered

@@ -51,9 +51,8 @@ class Similarity:
         floor
             Distances of today's images among themselves; smaller differences mean nothing.
         """
-        pairs = ((self.kl, other.kl, floor.kl), (self.radial, other.radial, floor.radial))
-        pairs += ((self.features, other.features, floor.features),)
-        return float(np.mean([(mine + limit) / max(theirs + limit, 1e-9) for mine, theirs, limit in pairs]))
+        mine, theirs, limits = (np.array(list(item.to_dict().values())) for item in (self, other, floor))
+        return float(np.mean((mine + limits) / np.maximum(theirs + limits, 1e-9)))
 
 
 class Today:

@@ -72,7 +72,8 @@ def measure_spectrum(images: Sequence[FloatImage]) -> Spectrum:
 def _ring_index(height: int, width: int) -> NDArray[np.int_]:
     """Radial bin of every value of ``rfft2``, flattened."""
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    return (radius / (0.5 * np.sqrt(2)) * BINS).astype(int).clip(max=BINS - 1).ravel()
+    index: NDArray[np.int_] = (radius / (0.5 * np.sqrt(2)) * BINS).astype(int).clip(max=BINS - 1).ravel()
+    return index
 
 
 @dataclass(frozen=True)
