@@ -146,7 +146,7 @@ def labelled(index: int) -> LabelledImage:
 
 def detection(image: STEMImage) -> Any:
     table = PointTable.build(
-        image=image.name, frame=image.frame, positions_px=TRUE_PX, pixel_size_nm=image.pixel_size_nm,
+        image=image.name, frame=image.frame, positions_px=TRUE_PX, pixel_size_nm=image.pixel_size_nm or 0.021,
         defects=DEFECTS, sublattices=("Se", "Se", "W"), confidence=CONFIDENCE,
     )  # fmt: skip
     maps = np.zeros((2, *image.shape), np.float32)

@@ -74,6 +74,17 @@ def test_without_its_json_the_scale_comes_from_the_columns(saved, monkeypatch):
     np.testing.assert_allclose(points.scale, 0.02, rtol=1e-4)
 
 
+def test_without_a_scale_nm_come_from_the_match(bench, finish, tmp_path):
+    from napari.layers import Image
+
+    workbench = bench(Image(np.random.default_rng(0).random((64, 96), dtype=np.float32), name="bare"))
+    finish(workbench, "detect")
+
+    workbench.save_csv(str(tmp_path / "bare.csv"))
+
+    np.testing.assert_allclose(read_csv(tmp_path / "bare.csv")["y_nm"], TRUE_PX[:2, 0] * 0.021, rtol=1e-4)
+
+
 def test_foreign_csvs_are_not_claimed(tmp_path):
     foreign = tmp_path / "foreign.csv"
     foreign.write_text("index,axis-0,axis-1\n0,1,2\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
+from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_stem_gan.app.layers import geometry, guess_material, read_layer, summary
@@ -28,6 +30,18 @@ def layer(*shape, **options):
 )
 def test_the_pixel_size_comes_from_scale_units_and_metadata(options, expected):
     assert read_layer(layer(**options)).pixel_size_nm == pytest.approx(expected)
+
+
+def test_the_pixel_size_comes_from_the_file_where_its_reader_did_not_look(tmp_path):
+    path = tmp_path / "scan.tif"
+    data = np.random.default_rng(0).random((40, 50), dtype=np.float32)
+    tifffile.imwrite(path, data, imagej=True, resolution=(50, 50), metadata={"unit": "nm"})
+    (opened,) = ViewerModel().open(str(path), plugin="napari")
+
+    source = read_layer(opened)
+
+    assert source.pixel_size_nm == pytest.approx(0.02)
+    assert "from the file" in source.note
 
 
 def test_a_diffraction_pattern_is_refused():

@@ -217,6 +217,22 @@ def test_run_all_writes_only_where_the_user_said(bench, fake, finish, tmp_path):
     assert str(tmp_path) in workbench.shell.progress.message.text()
 
 
+def test_closing_the_panel_stops_the_job_and_leaves_the_viewer_in_peace(bench, fake, qtbot, make_napari_viewer):
+    viewer = make_napari_viewer()
+    workbench = bench(viewer=viewer)
+    fake.endless = True
+    with qtbot.waitSignal(workbench.bridge.progressed, timeout=20000):
+        workbench.start("restore")
+
+    viewer.window.remove_dock_widget(workbench)
+    del workbench
+
+    qtbot.waitUntil(fake.closed.is_set, timeout=20000)
+    viewer.add_image(np.eye(40))  # no panel is left to hear of it
+    qtbot.wait(120)
+    assert len(viewer.layers) == 2
+
+
 def test_one_section_is_open_at_a_time(bench):
     workbench = bench()
 

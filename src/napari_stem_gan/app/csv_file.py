@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import napari_stem_gan
 from napari_stem_gan.app.compat import current_viewer
-from napari_stem_gan.app.points import BORDER_WIDTH, CANVAS_SIZE_LIMITS, DEFAULT_SIZE_PX, PLACE, style, table_columns
+from napari_stem_gan.app.points import BORDER_WIDTH, CANVAS_SIZE_LIMITS, DEFAULT_SIZE_PX, PLACE, style
 from napari_stem_gan.app.results import ResultLayers
 
 Columns = Mapping[str, NDArray[Any]]
@@ -50,9 +50,8 @@ def write_tables(path: str, results: ResultLayers, provenance: Mapping[str, Any]
         Number of rows written.
     """
     pairs = results.of_kind("defects")
-    tables = [table_columns(layer, source) for source, layer in pairs]
     places = {source.name: place_of(source) for source, _ in pairs}
-    return write_columns(path, tables, places, {**provenance, "threshold": threshold})
+    return write_columns(path, results.tables(), places, {**provenance, "threshold": threshold})
 
 
 def write_columns(

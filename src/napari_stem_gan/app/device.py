@@ -35,6 +35,10 @@ class DeviceRow(QWidget):
         """Name of the chosen device."""
         return str(self.box.currentText())
 
+    def cancel(self) -> None:
+        """Do not look, if that has not begun."""
+        self._timer.stop()
+
     def look(self) -> None:
         """Find out, in a thread, what the chosen device is."""
         slots = {"returned": self._on_found, "errored": self._on_error}

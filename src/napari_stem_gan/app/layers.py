@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer
 
+from napari_stem_gan.app.pixel_size import pixel_size
 from napari_stem_gan.image import A_PER_NM, MIN_SIDE_PX, ImageError, STEMImage
 
-NM_PER_M = 1e9
-SQUARE_TOLERANCE = 1e-3
-PIXEL_SIZE_KEYS = {"pixel_size_nm": 1.0, "pixel_size_A": 0.1}
 MATERIAL_KEYS = ("material", "specimen", "sample", "title", "name")
 
 
@@ -115,60 +112,6 @@ def read_layer(layer: Image) -> Source:
         raise ImageError(f"'{layer.name}' is {size} px, too small; give at least {MIN_SIDE_PX} px on each side")
     size_nm, note = pixel_size(layer)
     return Source(layer=layer, data=data, pixel_size_nm=size_nm, note=note)
-
-
-def pixel_size(layer: Image) -> tuple[float | None, str]:
-    """Pixel size of a layer in nm, and a remark for the user.
-
-    Parameters
-    ----------
-    layer
-        Its scale and units count; where there is no unit, its metadata, and then the scale as nm.
-
-    Returns
-    -------
-    tuple
-        Pixel size in nm or None, and the remark (may be empty).
-
-    Raises
-    ------
-    ImageError
-        If the layer's units are no lengths, as in a diffraction pattern.
-    """
-    scale = [abs(float(value)) for value in layer.scale[-2:]]
-    units = layer.units[-2:]
-    if all(unit.dimensionality == {"[length]": 1} for unit in units):
-        sizes = [value * unit_in_nm(unit) for value, unit in zip(scale, units, strict=True)]
-        return _mean_size(sizes)
-    if any("[length]" in unit.dimensionality for unit in units):
-        raise ImageError(f"'{layer.name}' is in {units[-1]}, not in nm; give an image, not a diffraction pattern")
-    named = _named_pixel_size(layer.metadata)
-    if named is not None:
-        return named, "pixel size from the metadata"
-    if any(value != 1 for value in scale):
-        size, note = _mean_size(scale)
-        return size, note or "the layer has no unit; its scale is taken as nm"
-    return None, ""
-
-
-def unit_in_nm(unit: Any) -> float:
-    """How many nm a length unit (pint) is."""
-    return float((1 * unit).to("meter").magnitude * NM_PER_M)
-
-
-def _mean_size(sizes: Sequence[float]) -> tuple[float, str]:
-    mean = math.sqrt(sizes[0] * sizes[1])
-    if abs(sizes[0] / sizes[1] - 1) > SQUARE_TOLERANCE:
-        return mean, f"pixels are not square ({sizes[0]:.4g} × {sizes[1]:.4g} nm)"
-    return mean, ""
-
-
-def _named_pixel_size(metadata: Mapping[str, Any]) -> float | None:
-    for key, factor in PIXEL_SIZE_KEYS.items():
-        value = metadata.get(key)
-        if isinstance(value, int | float) and value > 0:
-            return float(value) * factor
-    return None
 
 
 def guess_material(sources: Iterable[Source], known: Iterable[str]) -> str | None:

@@ -14,7 +14,8 @@ import numpy as np
 from napari.layers import Image, Points
 from numpy.typing import NDArray
 
-from napari_stem_gan.app.layers import geometry, unit_in_nm
+from napari_stem_gan.app.layers import geometry
+from napari_stem_gan.app.pixel_size import is_length, pixel_size, unit_in_nm
 from napari_stem_gan.app.symbols import look_of
 
 Columns = Mapping[str, NDArray[Any]]
@@ -202,14 +203,25 @@ def table_columns(layer: Points, source: Image | None = None) -> dict[str, NDArr
     return {name: np.asarray(values) for name, values in (columns | numbers).items()}
 
 
+def with_nm(columns: Columns, candidates: Columns) -> Columns:
+    """Fill in nm that the layer does not know with the pixel size of the candidates, which Match found."""
+    if not np.isnan(columns["y_nm"]).any():
+        return columns
+    pixels = np.concatenate([candidates["y_px"], candidates["x_px"]])
+    nm = np.concatenate([candidates["y_nm"], candidates["x_nm"]])
+    good = np.isfinite(nm) & (pixels > 0)
+    size = float(np.median(nm[good] / pixels[good])) if good.any() else np.nan
+    return {**columns, "y_nm": columns["y_px"] * size, "x_nm": columns["x_px"] * size}
+
+
 def nm_per_pixel(layer: Image | Points) -> tuple[float, float]:
-    """Pixel height and width of a layer in nm; a scale without a unit counts as nm, no scale as unknown (NaN)."""
-    scale = [abs(float(value)) for value in layer.scale[-2:]]
+    """Pixel height and width of a layer in nm; NaN where nobody knows."""
     units = layer.units[-2:]
-    if all(unit.dimensionality == {"[length]": 1} for unit in units):
-        y, x = (value * unit_in_nm(unit) for value, unit in zip(scale, units, strict=True))
+    if all(is_length(unit) for unit in units):
+        y, x = (abs(float(value)) * unit_in_nm(unit) for value, unit in zip(layer.scale[-2:], units, strict=True))
         return y, x
-    return (scale[0], scale[1]) if any(value != 1 for value in scale) else (np.nan, np.nan)
+    size = pixel_size(layer)[0]
+    return (np.nan, np.nan) if size is None else (size, size)
 
 
 def point_size(spacing_px: float | None) -> float:

@@ -136,9 +136,12 @@ class ResultLayers:
         """Defect names of all points shown now."""
         return [str(name) for _, layer in self.of_kind("defects") for name in layer.features["defect"]]
 
-    def tables(self) -> list[dict[str, Any]]:
+    def tables(self) -> list[points.Columns]:
         """Columns of our table for each source with defects, as shown now."""
-        return [points.table_columns(layer, source) for source, layer in self.of_kind("defects")]
+        return [
+            points.with_nm(points.table_columns(layer, source), self._candidates[id(source)].columns)
+            for source, layer in self.of_kind("defects")
+        ]
 
     def follow(self, source: Layer) -> None:
         """Put our layers of a source where it lies now, after its scale was corrected."""

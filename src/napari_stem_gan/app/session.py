@@ -8,7 +8,8 @@ from typing import Any
 from napari.layers import Layer
 
 from napari_stem_gan.app.jobs import Outcome, Request
-from napari_stem_gan.app.layers import Source, unit_in_nm
+from napari_stem_gan.app.layers import Source
+from napari_stem_gan.app.pixel_size import is_length, unit_in_nm
 from napari_stem_gan.app.results import ResultLayers
 
 GAP = 0.06  # of an image's width
@@ -88,10 +89,9 @@ def set_pixel_size(layer: Layer, size_nm: float) -> None:
         Height and width of a pixel.
     """
     lead = layer.ndim - 2
-    known = [unit.dimensionality == {"[length]": 1} for unit in layer.units[-2:]]
     begins = [
-        float(value) * (unit_in_nm(unit) if is_length else 1.0)
-        for value, unit, is_length in zip(layer.translate[-2:], layer.units[-2:], known, strict=True)
+        float(value) * (unit_in_nm(unit) if is_length(unit) else 1.0)
+        for value, unit in zip(layer.translate[-2:], layer.units[-2:], strict=True)
     ]
     layer.scale = (*layer.scale[:lead], size_nm, size_nm)
     layer.translate = (*layer.translate[:lead], *begins)

@@ -6,14 +6,15 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from napari.layers import Image, Layer
+from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_stem_gan.app.csv_file import write_tables
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
 from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
+from napari_stem_gan.app.listener import Listener
 from napari_stem_gan.app.match_panel import AUTO, known_materials
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.session import Session, lie_on_each_other, set_pixel_size, side_by_side
@@ -25,7 +26,6 @@ from napari_stem_gan.image import ImageError
 NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sample › napari-stem-gan"
 NOT_SELECTED = "no image layer is selected: select one, or choose 'all image layers'"
 ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
-LATER_MS = 50
 
 
 class Workbench(QWidget):
@@ -40,6 +40,8 @@ class Workbench(QWidget):
     """
 
     _open: weakref.WeakSet[Workbench] = weakref.WeakSet()
+    _busy: set[Workbench] = set()  # keeps a panel with a running job from being collected half way
+    _docked = False
 
     def __init__(self, napari_viewer: Any, steps: tuple[str, ...] = STEPS) -> None:
         super().__init__()
@@ -107,6 +109,7 @@ class Workbench(QWidget):
         self._step, self._running, self._ending_text = step, request, ""
         self._session.match_config = request.configs["match"]
         self.shell.progress.begin("Run all" if step == "run" else step.capitalize())
+        Workbench._busy.add(self)
         self.bridge.start(job(step, request))
         self.shell.set_running(True)
 
@@ -124,21 +127,32 @@ class Workbench(QWidget):
             return
         show_info(f"{count} points saved to {path}")
 
+    def event(self, event: QEvent) -> bool:
+        """Notice when napari takes the panel out of its dock for good."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._docked:
+                self.close_down()
+            self._docked = self.parent() is not None
+        return super().event(event)
+
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Stop the running job when the panel is closed."""
-        self.bridge.stop()
+        self.close_down()
         super().closeEvent(event)
+
+    def close_down(self) -> None:
+        """Stop the job and listen to the viewer no longer."""
+        self.bridge.stop()
+        self.listener.close()
+        self.shell.device.cancel()
 
     def _build(self) -> None:
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.shell = Shell(self.steps, self)
         self.bridge = Bridge(self)
-        self._refresh_timer = QTimer(self)
-        self._refresh_timer.setSingleShot(True)
-        self._refresh_timer.setInterval(LATER_MS)
+        self.listener = Listener(self.viewer, self.refresh, self)
 
     def _connect(self) -> None:
-        self._refresh_timer.timeout.connect(self.refresh)
         self.shell.start_requested.connect(self.start)
         self.shell.stop_requested.connect(self.stop)
         self.shell.changed.connect(self.refresh)
@@ -155,32 +169,10 @@ class Workbench(QWidget):
             panels["detect"].save_requested.connect(self.save_csv)
         if "adapt" in panels and "detect" in panels:
             panels["adapt"].model_saved.connect(self._on_model_saved)
-        for events in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
-            events.connect(self._later)
-        self.viewer.layers.selection.events.changed.connect(self._later)
-        self.viewer.layers.events.inserted.connect(self._watch)
-        for layer in self.viewer.layers:
-            self._watch_layer(layer)
 
     def _find_session(self, viewer: Any) -> Session:
         shared = [other._session for other in Workbench._open if other.viewer is viewer]
         return shared[0] if shared else Session(viewer)
-
-    def _later(self, event: Any = None) -> None:
-        self._refresh_timer.start()
-
-    def _watch(self, event: Any) -> None:
-        self._watch_layer(event.value)
-
-    def _watch_layer(self, layer: Layer) -> None:
-        for emitter in (
-            layer.events.scale,
-            layer.events.translate,
-            layer.events.units,
-            layer.events.name,
-            layer.events.data,
-        ):
-            emitter.connect(self._later)
 
     def _configs(self) -> dict[str, Any]:
         """Config of every step; a panel without Match takes the session's, or guesses from the layers."""
@@ -222,6 +214,7 @@ class Workbench(QWidget):
         self.shell.progress.end(ending, text)
         self._running = None
         self.shell.set_running(False)
+        Workbench._busy.discard(self)
         self.refresh()
 
     def _on_spread(self) -> None:

@@ -86,7 +86,7 @@ class Bridge(QObject):
         self._stop = threading.Event()
         self._ending = Ending.STOPPED
         slots = {
-            "yielded": self.progressed.emit,
+            "yielded": self._on_yielded,
             "returned": self._on_returned,
             "errored": self._on_errored,
             "aborted": self._stop.set,
@@ -99,6 +99,9 @@ class Bridge(QObject):
     def stop(self) -> None:
         """Ask the job to end within one tile or step."""
         self._stop.set()
+
+    def _on_yielded(self, progress: Any) -> None:
+        self.progressed.emit(progress)
 
     def _on_returned(self, result: Any) -> None:
         if not isinstance(result, Stopped):
