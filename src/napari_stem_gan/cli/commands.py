@@ -187,9 +187,13 @@ def run(options: Any, job: Job) -> Answer:
     """Do the whole job and write table, overlay, restored images and report into a folder."""
     folder = prepare_folder(options.out)
     config = workflow.RunConfig(**{name: config_from(kind, options) for name, kind in RUN_CONFIGS.items()})
-    images = read(options.images, options, job) if options.images else workflow.sample_images()
-    if not options.images and config.match.material == "auto":
-        config = replace(config, match=replace(config.match, material=SAMPLE_MATERIAL))
+    if options.images:
+        images = read(options.images, options, job)
+    else:
+        images = workflow.sample_images()
+        job.say(f"no images given: working on the embedded sample session ({workflow.describe(images)})")
+        material = SAMPLE_MATERIAL if config.match.material == "auto" else config.match.material
+        config = replace(config, match=replace(config.match, material=material))
     done = job.finish(workflow.run(images, config, device=options.device, stop=job.stop, folder=folder))
     files = sorted(str(path) for path in folder.iterdir() if path.is_file())
     result = {"points": len(done.table), "out": str(folder), "files": files, "report": done.report}
