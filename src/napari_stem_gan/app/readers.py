@@ -9,6 +9,8 @@ from typing import Any
 LayerTuples = list[tuple[Any, dict[str, Any], str]]
 Reader = Callable[[Any], LayerTuples]
 LEFT_TO_OTHERS = (".png", ".jpg", ".jpeg", ".bmp", ".npy", ".h5", ".hdf5")  # no pixel size, or anything at all
+CONTRAST_PERCENTILES = (0.2, 99.8)
+CONTRAST_STRIDE = 3
 
 
 def get_image_reader(path: str | Sequence[str]) -> Reader | None:
@@ -102,8 +104,18 @@ def image_layers(images: Sequence[Any], *, translate_nm: tuple[float, float] = (
         data = frames[0].data if len(frames) == 1 else np.stack([frame.data for frame in frames])
         where = layer_place(data.ndim, size, translate_nm)
         metadata = {**frames[0].metadata, "source": frames[0].source}
-        tuples.append((data, {"name": name, "metadata": metadata, "colormap": "gray", **where}, "image"))
+        display = {"colormap": "gray", "contrast_limits": contrast_limits(data)}
+        tuples.append((data, {"name": name, "metadata": metadata, **display, **where}, "image"))
     return tuples
+
+
+def contrast_limits(data: Any) -> tuple[float, float]:
+    """Limits that a few hot pixels or a bright spot of dirt do not spoil."""
+    import numpy as np
+
+    sample = data[..., ::CONTRAST_STRIDE, ::CONTRAST_STRIDE]
+    low, high = (float(value) for value in np.percentile(sample, CONTRAST_PERCENTILES))
+    return (low, high) if low < high else (float(data.min()), float(data.max()))
 
 
 def layer_place(ndim: int, size_nm: float | None, translate_nm: tuple[float, float]) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def _show_restored(results: ResultLayers, outcome: Outcome, spacings: dict[int, 
         return
     for source, restored in outcome.per_source(outcome.restored):
         data = _like(source, [one.image.data for one in restored])
-        results.show_image(source.layer, "restored", data, visible=outcome.step != "run")
+        layer = results.show_image(source.layer, "restored", data, visible=outcome.step != "run")
+        layer.contrast_limits = source.layer.contrast_limits  # so that the two can be compared
         size = point_size(spacings.get(id(source.layer)))
         invented = _points_like(source, [one.invented_px for one in restored])
         erased = _points_like(source, [one.erased_px for one in restored])
