@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -14,12 +15,15 @@ from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.spectrum import central_crop
 from napari_stem_gan.crystal.warp import measure_warp
+from napari_stem_gan.degrade.config import DetectorConfig
+from napari_stem_gan.degrade.scan import fast_scan_kernel
 from napari_stem_gan.image import FloatImage, STEMImage
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.pairs import Field, ideal_image
 from napari_stem_gan.simulate.probe import band_limit
 
 LARGEST_SOURCE_A = 2.6
+LARGEST_TAIL_PX = 2.0
 DOSE_RANGE = (2e2, 5e6)
 CLEAN_PX = 320
 
@@ -151,7 +155,7 @@ def _clean_image(match: LatticeMatch, optics: OpticsConfig) -> FloatImage:
 
 
 def noise_level(data: FloatImage, band_limit_per_px: float) -> tuple[float, float]:
-    """Standard deviation of the counting noise and the decay of the detector along x (px).
+    """Standard deviation of the counting noise before the detector's decay, and that decay along x (px).
 
     The power beyond the probe's band limit is noise alone. Along x it is filtered by the detector's tail, so the
     level is read where kx is small and ky large, and the tail from its fall along kx.
@@ -165,14 +169,27 @@ def noise_level(data: FloatImage, band_limit_per_px: float) -> tuple[float, floa
     slow, fast = beyond & (kx < 0.1) & (kx > 0.01), beyond & (kx > 0.4)
     level = float(np.median(power[slow]) if slow.sum() > 20 else np.median(power[beyond])) / np.log(2)
     ratio = float(np.median(power[fast])) / np.log(2) / max(level, 1e-30) if fast.sum() > 20 else 1.0
-    return float(np.sqrt(max(level, 0.0))), _tail_of(ratio)
+    tail = _tail_of(ratio)
+    slow_power, _ = _tail_power(np.array([tail]))
+    return float(np.sqrt(max(level / slow_power[0], 0.0))), tail
 
 
 def _tail_of(ratio: float) -> float:
-    """Length of an exponential decay whose power at kx = 0.45 falls to `ratio`."""
+    """Decay of the detector whose power at large kx falls to `ratio` of that at small kx."""
     if ratio > 0.9:
         return 0.0
-    return float(np.clip(np.sqrt(1 / max(ratio, 0.02) - 1) / (2 * np.pi * 0.45), 0.0, 2.0))
+    lengths = np.linspace(0.0, LARGEST_TAIL_PX, 101)
+    slow, fast = _tail_power(lengths)
+    return float(np.interp(-ratio, -fast / slow, lengths))
+
+
+def _tail_power(lengths_px: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Power of the detector's decay at kx = 0.01 to 0.1 and at 0.4 to 0.5, each of shape ``(N,)``."""
+    length = torch.as_tensor(lengths_px).view(-1, 1, 1, 1)
+    share = torch.full_like(length, DetectorConfig().tail_lorentzian)
+    kernel = fast_scan_kernel(length, share, torch.zeros_like(length)).numpy()
+    power = np.abs(np.fft.rfft(kernel, 400, axis=1)) ** 2  # (N, 201): kx in steps of 0.0025
+    return power[:, 4:41].mean(1), power[:, 160:].mean(1)
 
 
 def measure_background(data: FloatImage, match: LatticeMatch) -> Background:
