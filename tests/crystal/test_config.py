@@ -1,0 +1,29 @@
+import pytest
+
+from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
+from napari_stem_gan.image import ImageError
+
+
+def test_a_pixel_size_that_is_not_positive_is_refused():
+    with pytest.raises(ImageError, match="pixel size must be positive, got 0"):
+        MatchConfig(pixel_size_nm=0.0)
+
+
+@pytest.mark.parametrize("values", [{"max_scale_error": 0.5}, {"max_scale_error": 0.0}, {"min_goodness": 1.5}])
+def test_impossible_match_settings_are_refused(values):
+    with pytest.raises(ValueError, match="must lie between"):
+        MatchConfig(**values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"single_vacancy": -0.1},
+        {"single_vacancy": 0.9, "double_vacancy": 0.2},
+        {"metal_vacancy": 0.6, "metal_substitution": 0.6},
+        {"jitter_A": -0.01},
+    ],
+)
+def test_defects_that_no_crystal_can_hold_are_refused(values):
+    with pytest.raises(ValueError, match="must"):
+        DefectConfig(**values)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.crystal.search import reflections, search
+from napari_stem_gan.crystal.spectrum import spectrum
+
+
+def lattice_ratio(found, true):
+    """Integer matrix that makes the true lattice from the found one, and its largest misfit."""
+    turn = true @ np.linalg.inv(found)
+    return np.rint(turn), float(np.abs(turn - np.rint(turn)).max())
+
+
+def test_the_first_shell_of_a_hexagon_has_three_pairs_and_of_a_square_two():
+    for name, pairs in (("WSe2", 3), ("SrTiO3", 2)):
+        _, shell = reflections(get_material(name))
+        assert (shell == 0).sum() == pairs
+
+
+@pytest.mark.parametrize("name", ["WSe2", "SrTiO3"])
+def test_the_best_lattice_is_the_one_that_was_drawn(draw_crystal, name):
+    drawn = draw_crystal(name, rotation_deg=23.0, pixel_size_A=0.2)
+    fit = search(spectrum(drawn.image.data), get_material(name), (0.18, 0.22))[0]
+    whole, misfit = lattice_ratio(fit.vectors_px, np.array(drawn.parameters["vectors_px"]))
+    assert abs(round(np.linalg.det(whole))) == 1
+    assert misfit < 0.01
+    assert fit.goodness > 0.6
+
+
+def test_white_noise_has_no_good_lattice():
+    noise = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
+    fits = search(spectrum(noise), get_material("WSe2"), (0.15, 0.25))
+    assert all(f.goodness < 0.35 for f in fits)

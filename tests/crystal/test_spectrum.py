@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from napari_stem_gan.crystal.spectrum import central_crop, spectrum
+
+
+def wave(frequency, shape=(200, 256), noise=0.3):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    signal = np.cos(2 * np.pi * (frequency[0] * y + frequency[1] * x))
+    return (signal + np.random.default_rng(0).normal(0, noise, shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("frequency", [(0.0613, 0.1247), (-0.11, 0.073)])
+def test_the_strongest_peak_lies_within_a_quarter_bin_of_the_wave(frequency):
+    found = spectrum(wave(frequency))
+    np.testing.assert_allclose(found.peaks[0] / found.bin, np.array(frequency) / found.bin, atol=0.25)
+
+
+def test_a_wave_stands_far_above_the_background_and_noise_does_not():
+    found = spectrum(wave((0.06, 0.125)))
+    assert found.at(np.array([0.06, 0.125])) > 100
+    assert 0.2 < np.median(found.at(np.random.default_rng(0).uniform(0.2, 0.4, (300, 2)))) < 3
+
+
+def test_beyond_nyquist_there_is_nothing():
+    assert spectrum(wave((0.06, 0.125))).at(np.array([0.7, 0.1])) == 0
+
+
+def test_brightness_and_offset_do_not_matter():
+    image = wave((0.06, 0.125))
+    first, second = spectrum(image), spectrum(500 * image + 1000)
+    np.testing.assert_allclose(first.peaks[0], second.peaks[0], atol=1e-4)
+
+
+def test_the_crop_is_central():
+    data = np.arange(100, dtype=np.float32).reshape(10, 10)
+    np.testing.assert_array_equal(central_crop(data, 4), data[3:7, 3:7])

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_stem_gan.simulate.adf import atom_weights_A2, render
+from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.cross_sections import partial_cross_section_A2
+from napari_stem_gan.simulate.probe import optical_transfer
+
+OPTICS = OpticsConfig(C12=15.0, phi12=0.4, C23=300.0)
+SHAPE, SIZE = (40, 45), 0.2
+
+
+def direct(positions, weights, shape=SHAPE, size=SIZE):
+    """The periodic image by its Fourier sum, term by term."""
+    ky, kx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
+    total = sum(
+        w * np.exp(-2j * np.pi * (ky * y + kx * x)) for (y, x), w in zip(positions, weights, strict=True)
+    )
+    return np.fft.irfft2(total * optical_transfer(OPTICS, shape, size), s=shape) / size**2
+
+
+def atoms(count=25, shape=SHAPE):
+    rng = np.random.default_rng(0)
+    return rng.uniform(0, 1, (count, 2)) * shape, rng.uniform(0.01, 0.04, count)
+
+
+def test_the_image_is_the_fourier_sum_to_1e_4():
+    positions, weights = atoms()
+    image = render(positions, weights, SHAPE, pixel_size_A=SIZE, optics=OPTICS, periodic=True)
+    expected = np.clip(direct(positions, weights), 0, None)
+    assert np.abs(image - expected).max() < 1e-4 * expected.max()
+
+
+def test_the_image_of_two_sets_of_atoms_is_the_sum_of_their_images():
+    positions, weights = atoms()
+    options = {"pixel_size_A": SIZE, "optics": OPTICS}
+    both = render(positions, weights, SHAPE, **options)
+    parts = sum(render(positions[cut], weights[cut], SHAPE, **options) for cut in (slice(10), slice(10, None)))
+    np.testing.assert_allclose(both, parts, atol=1e-4 * both.max())
+    np.testing.assert_allclose(render(positions, 3 * weights, SHAPE, **options), 3 * both, atol=1e-4 * both.max())
+
+
+def test_the_image_holds_the_cross_section_of_every_atom():
+    positions, weights = atoms()
+    image = render(positions, weights, SHAPE, pixel_size_A=SIZE, optics=OPTICS, periodic=True)
+    assert image.sum() * SIZE**2 == pytest.approx(weights.sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize("shift", [(0.5, 0.0), (0.0, 0.25), (0.37, -0.81)])
+def test_a_column_moves_by_exactly_its_sub_pixel_shift(shift):
+    size, shape = 0.08, (120, 120)
+    centre = np.array([60.0, 60.0])
+    image = render(centre[None] + shift, np.ones(1), shape, pixel_size_A=size, optics=OpticsConfig())
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    near = np.hypot(y - centre[0] - shift[0], x - centre[1] - shift[1]) < 20
+    mass = np.array([(image * near * axis).sum() for axis in (y, x)]) / (image * near).sum()
+    np.testing.assert_allclose(mass - centre, shift, atol=0.02)
+
+
+def test_coarse_pixels_are_the_mean_of_fine_ones_within_two_per_cent():
+    positions = np.array([[10.2, 9.7], [5.0, 14.4]])
+    coarse = render(positions, np.ones(2), (20, 24), pixel_size_A=0.6, optics=OPTICS)
+    fine = render((positions + 0.5) * 3 - 0.5, np.ones(2), (60, 72), pixel_size_A=0.2, optics=OPTICS)
+    mean = fine.reshape(20, 3, 24, 3).mean((1, 3))
+    np.testing.assert_allclose(coarse, mean, atol=0.02 * mean.max())
+
+
+def test_atoms_beyond_the_rim_shine_in_and_do_not_wrap_round():
+    outside = np.array([[-2.0, 20.0]])
+    image = render(outside, np.ones(1), SHAPE, pixel_size_A=SIZE, optics=replace(OPTICS, C23=0.0))
+    assert image[0, 20] > 0.1 * image.max() > 0
+    assert image[-1, 20] < 1e-3 * image.max()
+
+
+def test_an_empty_field_is_black():
+    image = render(np.zeros((0, 2)), np.zeros(0), SHAPE, pixel_size_A=SIZE, optics=OPTICS)
+    assert image.shape == SHAPE
+    assert not image.any()
+
+
+def test_atoms_that_share_a_column_are_brighter_by_the_stack_factor():
+    weights = atom_weights_A2(np.array(["Se", "Se", "W"]), np.array([2, 1, 1]), OpticsConfig(), stack_factor=1.17)
+    single = partial_cross_section_A2("Se", 80, 63, 200)
+    np.testing.assert_allclose(weights[:2], [1.17 * single, single])
+    assert single / (2 * weights[0]) == pytest.approx(0.427, abs=0.001)  # a vacancy's column over a full one

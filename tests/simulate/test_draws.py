@@ -1,0 +1,49 @@
+import numpy as np
+
+from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.simulate.draws import TMD, draw_field, draw_mask, draw_optics, random_labelled
+
+
+def test_the_same_seed_draws_the_same_image_and_another_seed_another():
+    first, second, other = (random_labelled(np.random.default_rng(s), shape=(96, 96)) for s in (3, 3, 4))
+    np.testing.assert_array_equal(first.image.data, second.image.data)
+    assert first.defects == second.defects
+    assert np.abs(first.image.data - other.image.data).max() > 0
+
+
+def test_drawn_labels_name_defects_of_the_material_inside_the_image():
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        drawn = random_labelled(rng, shape=(112, 96))
+        elements = {c.sublattice for c in get_material(drawn.parameters["material"]).columns}
+        assert drawn.image.shape == (112, 96)
+        assert 0.11 <= drawn.image.pixel_size_A <= 0.26
+        assert set(drawn.sublattices) <= elements
+        assert [d.split("_")[1].removeprefix("2") for d in drawn.defects] == list(drawn.sublattices)
+        assert len(drawn.parameters["kinds"]) == len(drawn.positions_px)
+
+
+def test_all_dichalcogenides_and_nothing_else_are_drawn():
+    assert {m.key for m in TMD} == {"MoS2", "WS2", "MoSe2", "WSe2"}
+
+
+def test_drawn_fields_keep_the_cell_within_the_strain():
+    rng, material = np.random.default_rng(0), get_material("WSe2")
+    for _ in range(20):
+        field = draw_field(rng, material, (64, 64), pixel_size_A=(0.1, 0.3), strain=0.02)
+        lengths = np.linalg.norm(field.vectors_px, axis=1) * field.pixel_size_A / 3.282
+        assert np.all(np.abs(lengths - 1) < 0.05)
+
+
+def test_drawn_optics_differ_and_can_be_rendered():
+    rng = np.random.default_rng(0)
+    drawn = [draw_optics(rng) for _ in range(50)]
+    assert {o.energy_keV for o in drawn} >= {60.0, 80.0}
+    assert len({o.C23 for o in drawn}) == 50
+    assert min(o.phi23 for o in drawn) < 0.5 < max(o.phi23 for o in drawn)  # its angle is free
+
+
+def test_a_mask_leaves_part_of_the_field():
+    rng = np.random.default_rng(1)
+    shares = [draw_mask(rng, (64, 64)).mean() for _ in range(20)]
+    assert 0.2 < np.mean(shares) < 0.95
