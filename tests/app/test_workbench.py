@@ -214,6 +214,7 @@ def test_run_all_writes_only_where_the_user_said(bench, fake, finish, tmp_path):
     finish(workbench, "run")
 
     assert fake.seen["folder"] == tmp_path
+    assert workbench.shell.current() == "detect"  # slider and CSV are at hand
     assert str(tmp_path) in workbench.shell.progress.message.text()
 
 

@@ -108,6 +108,13 @@ def test_an_exception_called_stopped_counts_as_stopped_only_after_stop():
     assert isinstance(ended.value.value, Stopped)
 
 
+def test_long_messages_are_cut():
+    from napari_stem_gan.app.worker import one_sentence
+
+    assert len(one_sentence(RuntimeError("missing key " * 500))) < 320
+    assert one_sentence(KeyError()) == "KeyError"
+
+
 def test_runtime_errors_get_another_name():
     def job(stop):
         raise RuntimeError("shape")

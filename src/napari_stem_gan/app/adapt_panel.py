@@ -75,9 +75,10 @@ class AdaptPanel(StepPanel):
 
 
 def report_lines(report: Mapping[str, Any], limit: int = 8) -> list[str]:
-    """Plain entries of a report as ``name: value``, numbers with three digits."""
+    """Plain entries of a report and of its parts as ``name: value``, numbers with three digits."""
     lines = []
-    for name, value in report.items():
+    parts = [value for value in report.values() if isinstance(value, Mapping)]
+    for name, value in [item for part in (report, *parts) for item in part.items()]:
         if isinstance(value, float):
             value = f"{value:.3g}"
         if isinstance(value, str | int | bool):

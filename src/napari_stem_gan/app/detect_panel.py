@@ -76,7 +76,8 @@ class DetectPanel(StepPanel):
         if outcome.detections is None:
             return ""
         self.save.setEnabled(True)
-        return "points on the images"
+        count = sum(len(one.points.filter(self._threshold)) for one in outcome.detections)
+        return f"{count} point{'s' if count != 1 else ''} above {self._threshold:.2f}"
 
     def show_points(self, defects: Sequence[str]) -> None:
         """Show the legend with counts."""

@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 HEIGHT_PX = 130
+SHORTEST_S = 5
 COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 
 Curves = Mapping[str, tuple[list[float], list[float]]]
@@ -54,6 +55,7 @@ class Graphs(QWidget):
         self.plot = pg.PlotWidget()
         self.plot.setFixedHeight(HEIGHT_PX)
         self.plot.setLabel("bottom", "seconds")
+        self.plot.setLimits(xMin=0, minXRange=SHORTEST_S)
         self.plot.addLegend(offset=(-1, 1), labelTextSize="7pt")
         self.canvas = pg.GraphicsLayoutWidget()
         self.canvas.setFixedSize(HEIGHT_PX, HEIGHT_PX)

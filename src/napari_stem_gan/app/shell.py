@@ -71,7 +71,7 @@ class Shell(QWidget):
         outer.addWidget(self)
         self._build(steps)
         self._connect()
-        self._open_section(steps[0])
+        self.open_section(steps[0])
 
     def only_selected(self) -> bool:
         """Whether the user wants the selected layers only."""
@@ -118,6 +118,10 @@ class Shell(QWidget):
         for name, remark in remarks.items():
             if remark and name in self.sections:
                 self.sections[name].set_title(f"{self.panels[name].title}  ✓ {remark}")
+
+    def open_section(self, name: str) -> None:
+        """Open a section; the others close."""
+        self.sections[name].set_open(True)
 
     def show_stopping(self) -> None:
         """Say that Stop was heard."""
@@ -221,9 +225,6 @@ class Shell(QWidget):
 
     def _on_run(self) -> None:
         self.start_requested.emit("run")
-
-    def _open_section(self, name: str) -> None:
-        self.sections[name].set_open(True)
 
     def _on_toggled(self, is_open: bool) -> None:
         """Keep one section open at a time, so that Start is never ambiguous."""

@@ -199,7 +199,10 @@ class Workbench(QWidget):
         self.shell.show_remarks(remarks)
         if outcome.detections is not None:
             self._show_legend(self.results.defects())
-        self._ending_text = " · ".join(text for text in [remarks.get(outcome.step, ""), self._folder_text()] if text)
+        told = "detect" if outcome.step == "run" else outcome.step
+        self._ending_text = " · ".join(text for text in [remarks.get(told, ""), self._folder_text()] if text)
+        if outcome.step == "run":
+            self.shell.open_section("detect")
 
     def _folder_text(self) -> str:
         folder = self._running.folder if self._running is not None and self._step == "run" else None

@@ -7,6 +7,7 @@ killed, and `worker.quit` is not used because napari would leave the step half o
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -17,6 +18,10 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, Signal
+
+logger = logging.getLogger(__name__)
+LONGEST_MESSAGE = 300
+EXPECTED = (ValueError, OSError)  # told in one clear sentence by whoever raised them
 
 Job = Callable[[threading.Event], Generator[Any, None, Any]]
 
@@ -110,6 +115,8 @@ class Bridge(QObject):
 
     def _on_errored(self, error: Exception) -> None:
         self._ending = Ending.FAILED
+        if not isinstance(error, EXPECTED):
+            logger.error("a job failed", exc_info=error)
         self.failed.emit(one_sentence(error))
 
     def _on_finished(self) -> None:
@@ -164,5 +171,6 @@ def free_device_memory() -> None:
 
 
 def one_sentence(error: BaseException) -> str:
-    """The error's own words, or its kind where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The error's own words, or its kind where it has none; torch's long lists are cut."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]} …"
