@@ -57,7 +57,7 @@ class Session:
         similarity, real = self.today.similarity(images), [image.data for image in self.images]
         kl = float(np.mean([kl_divergence(a, b) for a in images for b in real if a is not b]))
         radial = float(np.mean([radial_spectrum_distance(a, b) for a in images for b in real if a is not b]))
-        values = [similarity.kl, similarity.radial, kl, radial, similarity.features]
+        values = [similarity.kl, similarity.radial, kl, radial, similarity.texture]
         print(f"{name:22s}" + "".join(f"{value:12.5f}" for value in values), flush=True)
         return values
 
@@ -92,7 +92,7 @@ def main() -> None:
     adapted = [model.translate(item.image.data, seed=i) for i, item in enumerate(matched)]
     seconds = (time.perf_counter() - started) / len(adapted)
     print(f"translated {options.side}² in {seconds:.2f} s each, {torch.get_num_threads()} threads\n")
-    print(f"{'':22s}" + "".join(f"{t:>12s}" for t in ("KL set", "radial set", "KL pairs", "rad. pairs", "features")))
+    print(f"{'':22s}" + "".join(f"{t:>12s}" for t in ("KL set", "radial set", "KL pairs", "rad. pairs", "texture")))
     session.row("session itself", [image.data for image in images])
     rows = [
         session.row("plain simulation", [item.image.data for item in plain]),

@@ -33,7 +33,7 @@ from napari_stem_gan.translate.similarity import Today
 
 SIDE_PX = 192
 POOL_IMAGES = 40
-REFRESH_STEPS = 4
+REFRESH_STEPS = 8
 HELD_OUT = 12
 
 

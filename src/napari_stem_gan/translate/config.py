@@ -48,8 +48,8 @@ class CycleGANConfig:
     """Weight of the identity loss (squared)."""
     ema_decay: float = 0.99
     """Decay of the averaged generator weights that are used and saved."""
-    cycle_pool_px: int = 2
-    """The cycle of real images is compared after averaging this many pixels: noise need not come back (paper: 1)."""
+    cycle_pool_px: int = 4
+    """Both cycles are compared after averaging this many pixels: noise need not come back (paper: 1)."""
     augment: bool = True
     """Show real and translated patches to the discriminators flipped, shifted and with jittered gain (few images)."""
     balance_accuracy: float = 0.95
@@ -67,7 +67,7 @@ class CycleGANConfig:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and 0 <= self.ema_decay < 1):
             raise ValueError("beta1, beta2 and ema_decay must lie between 0 and 1; try 0.5, 0.999 and 0.99")
         if not 1 <= self.cycle_pool_px <= 16:
-            raise ValueError(f"cycle_pool_px must lie between 1 and 16, got {self.cycle_pool_px}; try 2")
+            raise ValueError(f"cycle_pool_px must lie between 1 and 16, got {self.cycle_pool_px}; try 4")
         if not 0.5 < self.balance_accuracy <= 1:
             raise ValueError(f"balance_accuracy must lie between 0.5 and 1, got {self.balance_accuracy}; try 0.95")
         if self.preset == "paper" and self.patch_px % 256:

@@ -162,7 +162,13 @@ class _Session:
         """Add the candidates that need no training, and the network as it is."""
         self._add("simulation as it is", self.cyclegan.today)
         self._add_fitted("statistics alone", None)
-        self.check_network("network as loaded")
+        if self._network_does_something():
+            self.check_network("network as loaded")
+
+    def _network_does_something(self) -> bool:
+        """Whether the network differs from a new residual generator, which changes nothing."""
+        state = self.cyclegan.ema["sim_to_exp"].state_dict()
+        return bool(state["head.weight"].count_nonzero())
 
     def check_network(self, name: str) -> Candidate:
         """Measure the averaged generator with freshly fitted statistics."""

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from napari_stem_gan.image import FloatImage
-from napari_stem_gan.metrics import FEATURE_PATCH_PX, feature_distance, kl_divergence, radial_spectrum, standardise
+from napari_stem_gan.metrics import kl_divergence, radial_spectrum, standardise
 from napari_stem_gan.translate.patches import spread_selection, tiles_of
+from napari_stem_gan.translate.texture import texture_distance, texture_features
 
 SIDE_PX = 512
 MAX_TILES = 24
 BINS = 64
-FEATURE_TILES = 6
 MAX_PIXELS = 1_000_000
 
 
@@ -29,13 +29,13 @@ class Similarity:
         Kullback–Leibler divergence of the pooled intensity histograms, each image standardised, in nats.
     radial
         Rms difference of the mean log10 radial spectra.
-    features
-        Fréchet distance in the feature set of `metrics.feature_distance`.
+    texture
+        Distance of the textures of 64-pixel patches (`texture.texture_distance`).
     """
 
     kl: float
     radial: float
-    features: float
+    texture: float
 
     def to_dict(self) -> dict[str, float]:
         """Return the distances for a report."""
@@ -69,6 +69,7 @@ class Today:
         self.tiles = spread_selection([tile for image in images for tile in tiles_of(image, self.side_px)], MAX_TILES)
         self.pixels = _pooled(self.tiles)
         self.spectrum = _mean_log_spectrum(self.tiles)
+        self.texture = texture_features(self.tiles)
 
     @cached_property
     def floor(self) -> Similarity:
@@ -81,11 +82,8 @@ class Today:
         """Return how far images ``(Y, X)`` are from today's."""
         tiles = spread_selection([tile for image in images for tile in tiles_of(image, self.side_px)], MAX_TILES)
         radial = float(np.sqrt(np.mean((_mean_log_spectrum(tiles) - self.spectrum) ** 2)))
-        patch_px = min(FEATURE_PATCH_PX, self.side_px)
-        features = feature_distance(
-            spread_selection(tiles, FEATURE_TILES), spread_selection(self.tiles, FEATURE_TILES), patch_px=patch_px
-        )
-        return Similarity(kl=kl_divergence(_pooled(tiles), self.pixels), radial=radial, features=features)
+        texture = texture_distance(texture_features(tiles), self.texture)
+        return Similarity(kl=kl_divergence(_pooled(tiles), self.pixels), radial=radial, texture=texture)
 
 
 def _pooled(tiles: Sequence[FloatImage]) -> FloatImage:

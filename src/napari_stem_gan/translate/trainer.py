@@ -104,7 +104,8 @@ class CycleGANTrainer:
         fakes = {"exp": to_exp[:count], "sim": to_sim[: exp.shape[0]]}
         sim_again = backward(fakes["exp"], self._noise(sim))
         exp_again = forward(fakes["sim"], self._noise(exp))
-        cycle = losses.cycle_loss(sim_again, sim) + losses.cycle_loss(exp_again, exp, pool_px=config.cycle_pool_px)
+        pool_px = config.cycle_pool_px
+        cycle = losses.cycle_loss(sim_again, sim, pool_px=pool_px) + losses.cycle_loss(exp_again, exp, pool_px=pool_px)
         identity = losses.identity_loss(to_exp[count:], exp) + losses.identity_loss(to_sim[exp.shape[0] :], sim)
         out = {"cycle": config.cycle_weight * cycle, "identity": config.identity_weight * identity}
         for name in DISCRIMINATORS:
