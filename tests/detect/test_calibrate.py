@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_stem_gan.detect.calibrate import calibrated, collect, score
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.evaluate import evaluate_points
+
+
+def draw_many(draw_crystal, seeds):
+    return [
+        draw_crystal(
+            shape=(160, 176), single_vacancy=0.12, metal_vacancy=0.05, dose_e_per_A2=4e4, contamination=0.2, seed=s
+        )
+        for s in seeds
+    ]
+
+
+def test_every_true_vacancy_is_a_target_or_counted_as_missed(vacancies, new_finder):
+    drawn, _ = vacancies
+    data = collect(new_finder, drawn)
+    targets = int((data.targets["anion"] == 1).sum())
+    assert targets + data.missed == len(drawn.defects)
+    assert targets > 0.8 * len(drawn.defects)
+    assert not data.targets["metal"].any()
+
+
+def test_an_image_without_a_lattice_gives_no_sites(vacancies, new_finder):
+    drawn, _ = vacancies
+    noise = np.random.default_rng(0).normal(size=drawn.image.shape).astype(np.float32)
+    assert collect(new_finder, replace(drawn, image=replace(drawn.image, data=noise))) is None
+    with pytest.raises(ValueError, match="at least one simulated image must be matched"):
+        calibrated(new_finder.fusion, [None])
+
+
+def test_calibration_teaches_an_ignorant_finder_to_read_the_lattice(draw_crystal, new_finder):
+    train, held = (
+        [collect(new_finder, d) for d in draw_many(draw_crystal, seeds)] for seeds in (range(4), range(10, 12))
+    )
+    fusion = calibrated(None, train, iterations=200)
+    assert score(fusion, held) > 0.9
+    assert score(fusion, held) > score(new_finder.fusion, held) + 0.3
+
+
+def test_a_calibrated_finder_finds_planted_vacancies_within_half_a_pixel(draw_crystal, vacancies, new_finder):
+    fusion = calibrated(None, [collect(new_finder, d) for d in draw_many(draw_crystal, range(4))], iterations=200)
+    drawn, found = vacancies
+    points = new_finder.with_fusion(fusion).find(drawn.image, found, DetectConfig(average_flips=False)).points
+    single = points.where((points["defect"] == "V_Se") & (points["confidence"] > 0.5))
+    tp, fp, fn, distances = evaluate_points(single.positions_px, drawn.positions_px, 0.5)
+    assert 2 * tp / (2 * tp + fp + fn) > 0.9
+    assert np.sqrt(np.mean(np.square(distances))) < 0.3
+
+
+def test_the_score_counts_images_without_sites_as_nothing(vacancies, new_finder):
+    drawn, _ = vacancies
+    data = collect(new_finder, drawn)
+    assert score(new_finder.fusion, [None]) == 0
+    assert score(new_finder.fusion, [data, None]) == score(new_finder.fusion, [data])

@@ -1,0 +1,108 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from napari_stem_gan.detect.evaluate import evaluate, evaluate_points
+from napari_stem_gan.detect.table import PointTable, TableError
+
+
+def best_by_trying_all(found, truth, radius):
+    """Hits and distances of the one-to-one assignment with most hits, and of those the shortest."""
+    distance = np.hypot(*(found[:, None] - truth[None]).transpose(2, 0, 1))
+    if len(found) > len(truth):
+        distance = distance.T
+    few, many = distance.shape
+    options = []
+    for choice in permutations(range(many), few):
+        chosen = distance[np.arange(few), choice]
+        hits = chosen[chosen <= radius]
+        options.append((-len(hits), hits.sum(), sorted(hits)))
+    count, _, hits = min(options)
+    return -count, hits
+
+
+def table(positions, *, image="img_1", defects=None, sublattices=None):
+    n = len(positions)
+    return PointTable.build(
+        image=image, frame=0, positions_px=np.asarray(positions, float), pixel_size_nm=0.02,
+        defects=defects or ["V_Se"] * n, sublattices=sublattices or ["Se"] * n, confidence=np.ones(n),
+    )  # fmt: skip
+
+
+def truth_file(path, rows):
+    lines = ["y_px,x_px,kind", *(f"{y},{x},{kind}" for y, x, kind in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_matching_is_the_best_one_to_one_assignment(seed):
+    rng = np.random.default_rng(seed)
+    found, truth = rng.uniform(0, 6, (rng.integers(1, 6), 2)), rng.uniform(0, 6, (rng.integers(1, 6), 2))
+    tp, fp, fn, distances = evaluate_points(found, truth, 2.0)
+    hits, expected = best_by_trying_all(found, truth, 2.0)
+    assert (tp, fp, fn) == (hits, len(found) - hits, len(truth) - hits)
+    np.testing.assert_allclose(sorted(distances), expected)
+
+
+def test_two_points_on_one_vacancy_are_one_hit_and_one_false_point():
+    assert evaluate_points(np.array([[5.0, 5.0], [5.0, 6.0]]), np.array([[5.0, 5.2]]), 2.0)[:3] == (1, 1, 0)
+
+
+def test_nothing_found_and_nothing_there_are_counted():
+    none, two = np.zeros((0, 2)), np.array([[1.0, 1.0], [2.0, 2.0]])
+    assert evaluate_points(none, two, 2.0) == (0, 0, 2, [])
+    assert evaluate_points(two, none, 2.0) == (0, 2, 0, [])
+
+
+def test_the_scores_follow_from_the_counts(tmp_path):
+    truth = truth_file(tmp_path / "img_1.truth.csv", [(10, 10, "V_X"), (50, 50, "V_X"), (90, 20, "V_X"), (9, 9, "S_X")])
+    result = evaluate(table([[10.0, 13.0], [50.0, 46.0], [70.0, 70.0]]), truth)
+    assert result.radius_px == pytest.approx(0.095 / 0.02)
+    assert (result.tp, result.fp, result.fn) == (2, 1, 1)
+    assert result.precision == pytest.approx(2 / 3)
+    assert result.recall == pytest.approx(2 / 3)
+    assert result.f1 == pytest.approx(2 / 3)
+    assert result.rms_px == pytest.approx(np.sqrt((9 + 16) / 2))
+    assert set(result.to_dict()) >= {"precision", "recall", "f1", "rms_px"}
+
+
+def test_only_rows_of_the_truth_s_image_and_single_vacancies_count(tmp_path):
+    truth = truth_file(tmp_path / "img_1.truth.csv", [(10, 10, "V_X"), (60, 60, "V_M")])
+    rows = PointTable.concat(
+        [
+            table([[10.0, 10.0], [60.0, 60.0]], image="img_1.tif", defects=["V_Se", "V_W"], sublattices=["Se", "W"]),
+            table([[30.0, 30.0]], image="img_2.tif"),
+        ]
+    )
+    result = evaluate(rows, truth)
+    assert (result.tp, result.fp, result.fn) == (1, 0, 0)
+
+
+def test_our_own_csv_is_a_truth_too(tmp_path):
+    rows = table([[10.0, 10.0], [40.0, 42.0]], defects=["V_Se", "V_2Se"])
+    path = rows.to_csv(tmp_path / "mine.csv")
+    assert evaluate(path, path).f1 == 1.0
+    assert evaluate(path, path, defect="V_2Se").tp == 1
+
+
+def test_the_radius_is_in_nm(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X")])
+    points = table([[10.0, 16.0]])  # 0.12 nm away
+    assert evaluate(points, truth, radius_nm=0.13).tp == 1
+    assert evaluate(points, truth, radius_nm=0.11).tp == 0
+    assert evaluate(points, truth, radius_nm=0.11, pixel_size_nm=0.01).tp == 1
+
+
+def test_files_that_cannot_be_scored_are_refused(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X")])
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(TableError, match="does not exist"):
+        evaluate(table([[1.0, 1.0]]), tmp_path / "none.csv")
+    with pytest.raises(TableError, match="must have the columns"):
+        evaluate(table([[1.0, 1.0]]), tmp_path / "bad.csv")
+    with pytest.raises(TableError, match="radius must be positive"):
+        evaluate(table([[1.0, 1.0]]), truth, radius_nm=0.0)
+    with pytest.raises(TableError, match="--pixel-size-nm"):
+        evaluate(PointTable.empty(), truth)

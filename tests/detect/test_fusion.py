@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_stem_gan.detect.fusion import ANION_CLASSES, FEATURES, fit_fusion
+
+
+def separable(count=400, seed=0, classes=2):
+    """Sites whose class is told by the sixth feature (the intensity ratio)."""
+    rng = np.random.default_rng(seed)
+    target = (rng.random(count) < 0.3).astype(int) * (classes - 1)
+    features = rng.normal(size=(count, FEATURES))
+    features[:, 5] = np.where(target > 0, 0.45, 1.0) + rng.normal(0, 0.05, count)
+    return features, target
+
+
+def test_a_separable_toy_is_learnt_and_holds_on_new_sites():
+    fusion = fit_fusion({"anion": separable()}, iterations=150)
+    features, target = separable(seed=1)
+    probability = fusion.probabilities(features, "anion")
+    assert ((probability[:, 1] > 0.5) == (target == 1)).mean() > 0.98
+
+
+def test_probabilities_sum_to_one_and_are_calibrated_where_nothing_can_be_known():
+    rng = np.random.default_rng(0)
+    target = (rng.random(2000) < 0.2).astype(int)
+    features = rng.normal(size=(2000, FEATURES))
+    fusion = fit_fusion({"anion": (features, target)}, iterations=40)
+    probability = fusion.probabilities(rng.normal(size=(500, FEATURES)), "anion")
+    assert probability.shape == (500, len(ANION_CLASSES))
+    np.testing.assert_allclose(probability.sum(1), 1.0, atol=1e-6)
+    assert probability[:, 1].mean() == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_warm_start_stays_near_where_it_began_and_keeps_the_scaling():
+    start = fit_fusion({"anion": separable()}, iterations=150)
+    warm = fit_fusion({"anion": separable(60, seed=2)}, start=start, iterations=20)
+    torch.testing.assert_close(warm.weights["anion.mean"], start.weights["anion.mean"])
+    moved = (warm.weights["anion.0.weight"] - start.weights["anion.0.weight"]).norm()
+    assert 0 < moved < 0.3 * start.weights["anion.0.weight"].norm()
+
+
+def test_a_session_without_defects_leaves_the_start_as_it_is():
+    start = fit_fusion({"anion": separable()}, iterations=20)
+    features, _ = separable(50)
+    same = fit_fusion({"anion": (features, np.zeros(50, int))}, start=start, iterations=20)
+    torch.testing.assert_close(dict(same.weights), dict(start.weights))
+
+
+def test_the_seed_decides_the_fit():
+    first, second = (fit_fusion({"anion": separable()}, iterations=5, seed=3) for _ in range(2))
+    torch.testing.assert_close(dict(first.weights), dict(second.weights), rtol=0, atol=0)

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from napari_stem_gan.crystal.defects import FINDER_CLASSES
+from napari_stem_gan.detect.frame import make_frame
+from napari_stem_gan.detect.labels import heat_maps, kind_of, training_example, true_sites
+
+
+@pytest.mark.parametrize(
+    ("defect", "sublattice", "kind"),
+    [
+        ("V_Se", "Se", "V_X"), ("V_2Se", "Se", "V_2X"), ("V_W", "W", "V_M"), ("S_Se", "Se", "S_X"),
+        ("Se_W", "W", "S_M"), ("Mo_W", "W", "S_M"), ("Mo_S", "S", "S_X"), ("V_S", "S", "V_X"), ("V_C", "C", "V_X"),
+    ],
+)  # fmt: skip
+def test_the_class_follows_from_the_name(defect, sublattice, kind):
+    assert kind_of(defect, sublattice) == kind
+
+
+def test_heat_maps_peak_at_the_true_places_of_their_class(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.05, metal_vacancy=0.05, pixel_size_A=0.15)
+    frame = make_frame(drawn.image.shape, 3.282 / 0.15)
+    maps = heat_maps(drawn, frame)
+    kinds = np.array(drawn.parameters["kinds"])
+    assert {"V_X", "V_M"} == set(kinds)
+    for index, name in enumerate(FINDER_CLASSES):
+        places = np.rint(frame.to_network(drawn.positions_px[kinds == name])).astype(int).reshape(-1, 2)
+        places = np.clip(places, 0, np.array(maps.shape[1:]) - 1)
+        assert (maps[index, places[:, 0], places[:, 1]] > 0.85).all()
+        assert maps[index].any() == bool(len(places))
+
+
+def test_labels_without_classes_get_them_from_their_names(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.05, metal_vacancy=0.05)
+    frame = make_frame(drawn.image.shape, 16.41)
+    with_kinds = heat_maps(drawn, frame)
+    del drawn.parameters["kinds"]
+    np.testing.assert_array_equal(heat_maps(drawn, frame), with_kinds)
+
+
+def test_true_sites_are_where_the_columns_were_drawn(draw_crystal):
+    drawn = draw_crystal()
+    sites = true_sites(drawn, margin_px=2.0)
+    assert cKDTree(sites.positions_px).query(drawn.columns_px)[0].max() < 1e-6
+
+
+def test_site_errors_stay_below_the_match_s_own(draw_crystal):
+    drawn = draw_crystal()
+    exact, _ = training_example(drawn, np.random.default_rng(0), site_error=0.0)
+    inputs, target = training_example(drawn, np.random.default_rng(0), site_error=0.025)
+    assert inputs.shape == exact.shape
+    assert target.shape == (len(FINDER_CLASSES), *inputs.shape[1:])
+    assert 0.001 < np.abs(inputs[2:] - exact[2:]).max() < 0.6  # moved, but by less than two network pixels
+    np.testing.assert_array_equal(inputs[:2], exact[:2])

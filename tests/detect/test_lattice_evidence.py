@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from napari_stem_gan.detect import lattice_evidence
+from napari_stem_gan.detect.frame import make_frame
+from napari_stem_gan.detect.labels import true_sites
+from napari_stem_gan.detect.lattice_evidence import site_evidence
+
+FWHM_PX = 1.2 / 0.2  # of the drawn probe
+
+
+def evidence_of(drawn):
+    sites = true_sites(drawn)
+    frame = make_frame(drawn.image.shape, 3.282 / drawn.image.pixel_size_A)
+    return sites, site_evidence(drawn.image.data, frame, sites, FWHM_PX * 0.2 / drawn.image.pixel_size_A)
+
+
+def at_defects(sites, drawn, kind="V_X"):
+    """Indices of the sites of planted defects, away from the rim."""
+    own = np.array(drawn.parameters["kinds"]) == kind
+    places = drawn.positions_px[own]
+    places = places[((places > 12) & (places < np.array(drawn.image.shape) - 12)).all(1)]
+    return cKDTree(sites.positions_px).query(places)[1]
+
+
+def inner(sites, drawn):
+    return ((sites.positions_px > 12) & (sites.positions_px < np.array(drawn.image.shape) - 12)).all(1)
+
+
+def test_a_single_vacancy_has_the_brightness_of_one_atom_of_two(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.05, seed=1)
+    sites, evidence = evidence_of(drawn)
+    index = at_defects(sites, drawn)
+    assert len(index) > 8
+    np.testing.assert_allclose(evidence.ratio[index], 1 / (2 * 1.17), atol=0.08)  # SCIENCE 2.4: 0.43
+    others = np.setdiff1d(np.flatnonzero(inner(sites, drawn)), index)
+    np.testing.assert_allclose(evidence.ratio[others], 1.0, atol=0.12)
+    assert evidence.ratio[others].std() < 0.04
+
+
+def test_empty_sites_are_dark(draw_crystal):
+    drawn = draw_crystal(double_vacancy=0.04, metal_vacancy=0.04, seed=1)
+    sites, evidence = evidence_of(drawn)
+    for kind in ("V_2X", "V_M"):
+        assert np.abs(evidence.ratio[at_defects(sites, drawn, kind)]).max() < 0.15
+
+
+def test_a_vacancy_stands_out_of_noise_and_clouds(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.05, dose_e_per_A2=5e4, contamination=0.3, seed=1)
+    sites, evidence = evidence_of(drawn)
+    index = at_defects(sites, drawn)
+    others = np.setdiff1d(np.flatnonzero(inner(sites, drawn) & (sites.column == 1)), index)
+    assert np.median(evidence.z_score[index]) > 4
+    assert np.median(np.abs(evidence.z_score[others])) < 1
+
+
+def test_the_offset_of_a_moved_column_is_measured_to_a_tenth_of_a_pixel(draw_crystal):
+    drawn = draw_crystal(jitter_A=0.04, seed=3)
+    sites, evidence = evidence_of(drawn)
+    distance, index = cKDTree(drawn.columns_px).query(sites.positions_px)
+    keep = inner(sites, drawn) & (distance < 2)
+    error = evidence.offset_px[keep] - (drawn.columns_px[index] - sites.positions_px)[keep]
+    assert np.sqrt((error**2).mean()) < 0.1
+    assert np.sqrt(((drawn.columns_px[index] - sites.positions_px)[keep] ** 2).mean()) > 0.15  # they did move
+
+
+def test_blocks_do_not_show(draw_crystal, monkeypatch):
+    drawn = draw_crystal(single_vacancy=0.05, seed=1)
+    sites, whole = evidence_of(drawn)
+    monkeypatch.setattr(lattice_evidence, "BLOCK_PX", 96)
+    _, blocks = evidence_of(drawn)
+    difference = np.abs(blocks.ratio - whole.ratio)[inner(sites, drawn)]
+    assert np.median(difference) < 0.01
+    assert difference.max() < 0.1  # a vacancy is 0.57 darker
+
+
+def test_brightness_and_offset_do_not_matter(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.05, seed=1)
+    sites = true_sites(drawn)
+    frame = make_frame(drawn.image.shape, 16.41)
+    first = site_evidence(drawn.image.data, frame, sites, FWHM_PX)
+    second = site_evidence(1000 * drawn.image.data + 20, frame, sites, FWHM_PX)
+    np.testing.assert_allclose(first.ratio, second.ratio, atol=0.01)
+    assert first.background.mean() == pytest.approx(second.background.mean(), abs=0.02)
