@@ -41,7 +41,7 @@ def main() -> None:
     seed_everything(args.seed)
     device = best_device(args.device)
     model = FinderTraining(device, steps=args.steps)
-    pool = PatchPool(draw, batch_size=args.batch, seed=args.seed)
+    pool = PatchPool(draw, size=120, fresh_every=3, batch_size=args.batch, seed=args.seed)
     config = TrainingConfig(
         steps=args.steps, minutes=args.minutes, report_every=50, checkpoint=args.checkpoint, checkpoint_every=200
     )

@@ -71,6 +71,7 @@ def atomic_write(path: str | Path, write: Callable[[Path], object]) -> None:
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, "is read-only")
         write(temporary)
+        temporary.chmod(_ordinary_mode())  # some writers make files that only their owner may read
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -109,6 +110,13 @@ def _output_error(path: Path, error: Exception) -> OutputError:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         text = f"'{path}' was not written ({reason}); choose another folder"
     return OutputError(code, text)
+
+
+def _ordinary_mode() -> int:
+    """Permissions that a new file gets here."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def prepare_folder(path: str | Path) -> Path:
