@@ -1,0 +1,79 @@
+import threading
+
+import pytest
+import torch
+
+from napari_stem_gan.detect.calibrate import calibrated, score
+from napari_stem_gan.detect.finder import Finder
+from napari_stem_gan.translate.config import AdaptConfig
+from napari_stem_gan.translate.cyclegan import CycleGAN
+from napari_stem_gan.workflow import adapt, adaptation, consume
+
+
+@pytest.fixture
+def small(monkeypatch, finder):
+    """Untrained models in place of the shipped ones, and small pairs."""
+    monkeypatch.setattr(CycleGAN, "from_file", classmethod(lambda cls, *_: CycleGAN(device="cpu")))
+    monkeypatch.setattr(Finder, "load", classmethod(lambda cls, **_: finder))
+    monkeypatch.setattr(adaptation, "PAIRS", 2)
+    monkeypatch.setattr(adaptation, "PAIR_PX", 128)
+    monkeypatch.setitem(adaptation._Session.draw.__kwdefaults__, "size_px", 128)
+
+
+def test_adaptation_ends_with_a_usable_model_and_a_report(small, images, matches):
+    seen = []
+    model = consume(adapt(images, matches, AdaptConfig(minutes=0.1), device="cpu"), seen.append)
+    assert {p.stage for p in seen} == {"adapt"}
+    assert seen[-1].fraction == 1.0
+    assert any(p.losses for p in seen)
+    assert "F1" in model.report["finder"]
+    assert set(model.report["held_out_f1"]) >= {"as shipped", "as shipped, calibrated today"}
+    assert isinstance(model.finder, Finder)
+
+
+def test_stop_gives_back_the_shipped_finder(small, images, matches, finder):
+    stop = threading.Event()
+    stop.set()
+    model = consume(adapt(images, matches, AdaptConfig(minutes=5), device="cpu", stop=stop))
+    torch.testing.assert_close(model.finder.state(), finder.state())
+    assert "held_out_f1" not in model.report
+
+
+def test_a_session_without_a_match_is_refused(small, images, matches):
+    with pytest.raises(ValueError, match="no image could be matched"):
+        consume(adapt([], [], AdaptConfig()))
+
+
+def fake_score(values):
+    return lambda fusion, held: values[fusion]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ({"old": 0.9, "old fitted": 0.8}, "as shipped"),
+        ({"old": 0.9, "old fitted": 0.9}, "as shipped"),
+        ({"old": 0.8, "old fitted": 0.9}, "as shipped, calibrated today"),
+    ],
+)
+def test_the_finder_with_the_best_held_out_score_is_kept_and_the_shipped_one_on_a_tie(values, kept):
+    class FakeFinder:
+        def __init__(self, fusion):
+            self.fusion = fusion
+
+        def with_fusion(self, fusion):
+            return FakeFinder(fusion)
+
+    report = {}
+    best = adaptation._best(
+        {"as shipped": FakeFinder("old")}, {"as shipped": [1, 2, 3]}, report,
+        lambda start, _: f"{start} fitted", fake_score(values),
+    )  # fmt: skip
+    assert f"finder {kept}:" in report["finder"]
+    assert values[best.fusion] == max(values.values())
+
+
+def test_a_comparison_that_had_no_time_keeps_the_shipped_finder(finder):
+    report = {}
+    assert adaptation._best({"as shipped": finder}, {"as shipped": [None]}, report, calibrated, score) is finder
+    assert "no time" in report["finder"]

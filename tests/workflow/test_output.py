@@ -1,0 +1,39 @@
+import json
+
+from napari_stem_gan.crystal.config import MatchConfig
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.table import read_csv
+from napari_stem_gan.models import state_sha256
+from napari_stem_gan.workflow import consume, detect, write_table
+
+CONFIG = DetectConfig(average_flips=False, threshold=0.3)
+
+
+def test_the_table_holds_the_points_above_the_threshold_of_all_images(tmp_path, images, matches, model):
+    found = consume(detect(images, matches, CONFIG, model=model, device="cpu"))
+    table = write_table(tmp_path / "points.csv", images, matches, found, configs=[CONFIG], model=model)
+    assert len(table) == sum(int((d.points["confidence"] >= 0.3).sum()) for d in found)
+    assert len(table) < sum(len(d.points) for d in found)
+    assert len(read_csv(tmp_path / "points.csv")) == len(table)
+
+
+def test_the_provenance_names_images_model_threshold_and_settings(tmp_path, images, matches, model):
+    found = consume(detect(images, matches, CONFIG, model=model, device="cpu"))
+    configs = [MatchConfig(material="WSe2"), CONFIG]
+    write_table(tmp_path / "points.csv", images, matches, found, configs=configs, model=model)
+    told = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
+    assert [i["sha256"] for i in told["images"]] == [i.sha256 for i in images]
+    assert told["images"][0]["match"]["accepted"] is True
+    assert told["model"]["sha256"] == state_sha256(model.finder.state())
+    assert told["threshold"] == 0.3
+    assert told["pixel_size_nm"] == images[0].pixel_size_nm
+    assert told["configs"]["MatchConfig"]["material"] == "WSe2"
+    assert {"napari-stem-gan", "python", "torch"} <= set(told["versions"])
+
+
+def test_a_model_file_is_named_by_its_hash(tmp_path, images, matches, model):
+    saved = model.save(tmp_path / "today.safetensors")
+    found = consume(detect(images, matches, CONFIG, model=saved.path, device="cpu"))
+    write_table(tmp_path / "points.csv", images, matches, found, configs=[CONFIG], model=saved.path)
+    told = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
+    assert told["model"]["sha256"] == saved.sha256
