@@ -81,6 +81,6 @@ def report_lines(report: Mapping[str, Any], limit: int = 8) -> list[str]:
     for name, value in [item for part in (report, *parts) for item in part.items()]:
         if isinstance(value, float):
             value = f"{value:.3g}"
-        if isinstance(value, str | int | bool):
+        if isinstance(value, str | int | bool) and value != "":
             lines.append(f"<b>{name.replace('_', ' ')}</b>: {value}")
     return lines[:limit]

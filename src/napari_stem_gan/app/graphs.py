@@ -43,7 +43,14 @@ class Graphs(QWidget):
         for name, (times, losses) in list(curves.items())[: len(COLOURS)]:
             if name not in self._lines:
                 pen = pg.mkPen(COLOURS[len(self._lines)], width=1.5)
-                self._lines[name] = self.plot.plot(pen=pen, name=name.replace("_", " "))
+                self._lines[name] = self.plot.plot(
+                    pen=pen,
+                    name=name.replace("_", " "),
+                    symbol="o",
+                    symbolSize=3,
+                    symbolPen=None,
+                    symbolBrush=pen.color(),
+                )
             self._lines[name].setData(*thinned(times, losses))
         if preview is not None:
             self.preview.setImage(preview)
