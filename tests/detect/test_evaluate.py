@@ -80,11 +80,24 @@ def test_only_rows_of_the_truth_s_image_and_single_vacancies_count(tmp_path):
     assert (result.tp, result.fp, result.fn) == (1, 0, 0)
 
 
+def test_points_of_other_images_are_no_false_points_of_an_image_without_points(tmp_path):
+    rows = PointTable.concat([table([[30.0, 30.0]], image="img_2"), table([[40.0, 40.0]], image="img_3")])
+    result = evaluate(rows, truth_file(tmp_path / "img_1.truth.csv", [(10, 10, "V_X")]))
+    assert (result.tp, result.fp, result.fn) == (0, 0, 1)
+
+
+def test_a_table_of_one_image_is_scored_whatever_its_name(tmp_path):
+    truth = truth_file(tmp_path / "truth.csv", [(10, 10, "V_X")])
+    assert evaluate(table([[10.0, 10.0]], image="scan 7"), truth).f1 == 1.0
+
+
 def test_our_own_csv_is_a_truth_too(tmp_path):
     rows = table([[10.0, 10.0], [40.0, 42.0]], defects=["V_Se", "V_2Se"])
     path = rows.to_csv(tmp_path / "mine.csv")
     assert evaluate(path, path).f1 == 1.0
     assert evaluate(path, path, defect="V_2Se").tp == 1
+    both = PointTable.concat([rows, table([[70.0, 5.0]], image="img_2")]).to_csv(tmp_path / "both.csv")
+    assert evaluate(both, both).tp == 3
 
 
 def test_the_radius_is_in_nm(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from napari_stem_gan.detect.table import PointTable, TableError, read_csv
+from napari_stem_gan.detect.table import PointTable, TableError, is_points_csv, read_csv
 
 RADIUS_NM = 0.095
 FAR = 1e6
@@ -70,7 +70,8 @@ def evaluate(
     Parameters
     ----------
     points
-        Our table, or its CSV. Rows of the image named like the truth file are used; all rows if none is.
+        Our table, or its CSV. Rows of the image named like the truth file are used; all rows if none is
+        and the table has one image only or the truth is a table of ours.
     truth
         Our CSV, or one with the columns ``y_px, x_px, kind`` (``V_X`` = one chalcogen missing).
     radius_nm
@@ -94,7 +95,8 @@ def evaluate(
         raise TableError("the pixel size must be known to score in nm; give --pixel-size-nm")
     stem = Path(truth).name.removesuffix(".csv").removesuffix(".truth")
     own = np.array([Path(str(name)).stem == stem or str(name) == stem for name in table["image"]], bool)
-    rows = table.where(own) if own.any() else table
+    pooled = len(set(table["image"])) <= 1 or is_points_csv(truth)
+    rows = table if pooled and not own.any() else table.where(own)
     if wanted is not None:
         pairs = zip(rows["defect"], rows["sublattice"], strict=True)
         rows = rows.where(np.array([wanted(str(d), str(s)) for d, s in pairs], bool))
