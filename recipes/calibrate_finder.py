@@ -55,7 +55,8 @@ def main() -> None:
         "held_out_f1": round(f1, 4),
         "recipe": "recipes/train_finder.py, then recipes/calibrate_finder.py",
     }
-    saved = save_model(args.out, finder.with_fusion(calibrated(None, data, iterations=600)).state(), kind="finder", card=card)
+    finder = finder.with_fusion(calibrated(None, data, iterations=600))
+    saved = save_model(args.out, finder.state(), kind="finder", card=card)
     print("saved", saved.path.name, saved.sha256)
 
 

@@ -56,10 +56,10 @@ def main() -> None:
         labelled = draw(number, rotation)
         path = FOLDER / f"sample_WSe2_{number}.tif"
         counts = np.clip(np.rint(labelled.image.data), 0, 65535).astype(np.uint16)
-        per_cm = 1e8 / PIXEL_SIZE_A
+        per_cm, nm = 1e8 / PIXEL_SIZE_A, PIXEL_SIZE_A / 10
         tifffile.imwrite(
             path, counts, compression="zlib", resolution=(per_cm, per_cm), resolutionunit="CENTIMETER",
-            metadata={"axes": "YX", "PhysicalSizeX": PIXEL_SIZE_A / 10, "PhysicalSizeY": PIXEL_SIZE_A / 10, "unit": "nm"},
+            metadata={"axes": "YX", "PhysicalSizeX": nm, "PhysicalSizeY": nm, "unit": "nm"},
         )  # fmt: skip
         with path.with_suffix(".truth.csv").open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle, lineterminator="\n")

@@ -47,7 +47,8 @@ def main() -> None:
     )
     start = time.perf_counter()
     for step in train(model, pool, config=config):
-        print(f"{step.step:6d} loss {step.losses['loss']:.4f} {step.steps_per_s:.2f} steps/s ETA {step.eta_s}", flush=True)
+        pace = f"{step.steps_per_s:.2f} steps/s ETA {step.eta_s}"
+        print(f"{step.step:6d} loss {step.losses['loss']:.4f} {pace}", flush=True)
     card = {
         "data": "random_labelled, 448² px, MoS2 WS2 MoSe2 WSe2, randomised optics, defects and degradations",
         "steps": model.done,
