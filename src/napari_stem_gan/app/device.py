@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
@@ -13,16 +12,21 @@ from napari_stem_gan.app.compat import plugin_setting
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 LOOK_AFTER_MS = 800
+POLL_MS = 200
 
 
 class DeviceRow(QWidget):
-    """Chooser of the device, and the device in words. torch is imported only in the worker."""
+    """Chooser of the device, and the device in words. torch is imported only in a thread.
+
+    A plain thread and a timer, not a napari worker: a worker that is still importing torch when the
+    program ends would emit signals that no longer exist.
+    """
 
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._worker: Any = None
+        self._found: list[str] = []
         self._build()
         self.box.setCurrentText(settings.kept("device", plugin_setting("run", "device", "auto")))
         self.box.currentTextChanged.connect(self._on_changed)
@@ -30,19 +34,25 @@ class DeviceRow(QWidget):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
         self._timer.start(LOOK_AFTER_MS)
+        self._poll = QTimer(self)
+        self._poll.setInterval(POLL_MS)
+        self._poll.timeout.connect(self._on_poll)
 
     def value(self) -> str:
         """Name of the chosen device."""
         return str(self.box.currentText())
 
     def cancel(self) -> None:
-        """Do not look, if that has not begun."""
+        """Look no more."""
         self._timer.stop()
+        self._poll.stop()
 
     def look(self) -> None:
         """Find out, in a thread, what the chosen device is."""
-        slots = {"returned": self._on_found, "errored": self._on_error}
-        self._worker = create_worker(describe_device, self.value(), _connect=slots, _ignore_errors=True)
+        self._found = []
+        thread = threading.Thread(target=look_up, args=(self.value(), self._found), name="device")
+        thread.start()
+        self._poll.start()
 
     def _build(self) -> None:
         layout = QHBoxLayout(self)
@@ -62,11 +72,18 @@ class DeviceRow(QWidget):
         self.look()
         self.changed.emit()
 
-    def _on_found(self, note: str) -> None:
-        self.note.setText(note)
+    def _on_poll(self) -> None:
+        if self._found:
+            self._poll.stop()
+            self.note.setText(self._found[0])
 
-    def _on_error(self, error: Exception) -> None:
-        self.note.setText(str(error))
+
+def look_up(name: str, found: list[str]) -> None:
+    """Append the device called `name`, in words, to `found`; an unusable one gives the reason."""
+    try:
+        found.append(describe_device(name))
+    except (ValueError, RuntimeError, ImportError, OSError) as error:
+        found.append(str(error))
 
 
 def describe_device(name: str) -> str:
