@@ -139,6 +139,30 @@ def test_detect_writes_the_table_and_what_it_was_made_with(
     assert "sha256" in table.with_suffix(".json").read_text()
 
 
+def test_detect_refuses_images_without_a_lattice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).normal(size=(128, 128)).astype(np.float32))
+    words = ["detect", str(tmp_path / "noise.npy"), "--material", "WSe2", "--out", str(tmp_path / "points.csv")]
+    assert main([*words, "--pixel-size-nm", "0.02"]) == 1
+    assert "no image could be matched" in capsys.readouterr().err
+    assert not (tmp_path / "points.csv").exists()
+
+
+def test_a_damaged_model_is_refused(sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"not a model")
+    words = ["detect", str(sample_file), "--material", "WSe2", "--out", str(tmp_path / "points.csv")]
+    assert main([*words, "--model", str(tmp_path / "bad.safetensors")]) == 1
+    assert "bad.safetensors" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_files_of_one_name_from_two_folders_are_told_apart(
+    sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = tmp_path / sample_file.name
+    twin.write_bytes(sample_file.read_bytes())
+    rows = answer(capsys, "restore", sample_file, twin, "--out", tmp_path / "out")["images"]
+    assert [Path(row["file"]).name for row in rows] == ["small_0_restored.tif", "small_2_0_restored.tif"]
+
+
 def test_restore_writes_an_image_of_the_same_size(
     sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from napari_stem_gan.cli.arguments import (
 from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.crystal.config import MatchConfig
+from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import LabelledImage, STEMImage
@@ -46,15 +48,30 @@ class Command(NamedTuple):
 
 
 def read(paths: Sequence[Path], options: Any, job: Job) -> list[STEMImage]:
-    """Read all images, stacks frame by frame, and say on stderr what was understood."""
-    images = [image for path in paths for image in read_images(path, pixel_size_nm=options.pixel_size_nm)]
+    """Read all images, stacks frame by frame, and say on stderr what was understood.
+
+    Files of the same name from different folders are told apart: the second ``a`` becomes ``a_2``.
+    """
+    images: list[STEMImage] = []
+    taken: set[str] = set()
+    for path in paths:
+        frames = read_images(path, pixel_size_nm=options.pixel_size_nm)
+        own = frames[0].name
+        name = next(n for n in chain([own], (f"{own}_{k}" for k in count(2))) if n not in taken)
+        taken.add(name)
+        images += [replace(frame, name=name) for frame in frames]
     job.say(workflow.describe(images))
     return images
 
 
-def _matched(paths: Sequence[Path], options: Any, job: Job) -> tuple[list[STEMImage], list[Any]]:
+def _matched(paths: Sequence[Path], options: Any, job: Job) -> tuple[list[STEMImage], list[LatticeMatch]]:
+    """Read and match; images without a lattice are named on stderr."""
     images = read(paths, options, job)
-    return images, job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
+    matches = job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
+    for image, found in zip(images, matches, strict=True):
+        if not found.accepted:
+            job.say(f"{image.name} [{image.frame}]: no lattice accepted: {found.reason}")
+    return images, matches
 
 
 def info(options: Any, job: Job) -> Answer:
@@ -82,7 +99,8 @@ def info(options: Any, job: Job) -> Answer:
 
 def match(options: Any, job: Job) -> Answer:
     """Find the lattice; of a stack the first frame's values come first and all follow under ``frames``."""
-    images, matches = _matched([options.image], options, job)
+    images = read([options.image], options, job)
+    matches = job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
     frames = [
         {"image": image.name, "frame": image.frame, **found.to_dict()}
         for image, found in zip(images, matches, strict=True)
@@ -143,18 +161,16 @@ def detect(options: Any, job: Job) -> Answer:
     """Find defects and write them as CSV."""
     prepare_folder(options.out.parent)
     images, matches = _matched(options.images, options, job)
+    if not any(found.accepted for found in matches):
+        raise ValueError(f"no image could be matched: {matches[0].reason}; check the material and the pixel size")
     config = config_from(DetectConfig, options)
     steps = workflow.detect(images, matches, config, model=options.model, device=options.device, stop=job.stop)
     detections = job.finish(steps)
-    table = workflow.write_table(
-        options.out,
-        images,
-        matches,
-        detections,
-        configs=[config_from(MatchConfig, options), config],
-        model=options.model,
-    )
-    return f"{len(table)} defects are in {options.out}", {"points": len(table), "out": str(options.out)}
+    configs = [config_from(MatchConfig, options), config]
+    table = workflow.write_table(options.out, images, matches, detections, configs=configs, model=options.model)
+    searched = sum(found.accepted for found in matches)
+    text = f"{len(table)} defects on {searched} of {len(images)} images are in {options.out}"
+    return text, {"points": len(table), "images": len(images), "matched": searched, "out": str(options.out)}
 
 
 def restore(options: Any, job: Job) -> Answer:
