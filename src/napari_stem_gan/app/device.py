@@ -28,11 +28,11 @@ class DeviceRow(QWidget):
         super().__init__(parent)
         self._found: list[str] = []
         self._build()
-        self.box.setCurrentText(settings.kept("device", plugin_setting("run", "device", "auto")))
+        self.box.setCurrentText(settings.kept("device", "auto"))
         self.box.currentTextChanged.connect(self._on_changed)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self._first_look)
         self._timer.start(LOOK_AFTER_MS)
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
@@ -71,6 +71,14 @@ class DeviceRow(QWidget):
         self.note.setText("looking for the device …")
         self.look()
         self.changed.emit()
+
+    def _first_look(self) -> None:
+        """Take napari's preference where no choice was made here; reading it takes a moment."""
+        if settings.kept("device", None) is None:
+            self.box.blockSignals(True)
+            self.box.setCurrentText(plugin_setting("run", "device", "auto"))
+            self.box.blockSignals(False)
+        self.look()
 
     def _on_poll(self) -> None:
         if self._found:
