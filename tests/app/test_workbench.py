@@ -9,7 +9,7 @@ import pytest
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from .conftest import FakeModel
+from .conftest import FakeModel, FakeProgress
 
 
 def test_the_workbench_says_what_it_understood(bench):
@@ -127,6 +127,24 @@ def test_the_adapted_model_is_what_detect_uses(bench, fake, finish):
     finish(workbench, "detect")
 
     assert isinstance(fake.seen["model"], FakeModel)
+
+
+def test_a_stopped_adaptation_keeps_its_model_and_simulates_no_more(bench, fake, qtbot, monkeypatch):
+    def adapt_until_stopped(images, matches, config, *, device="auto", stop=None):
+        while not stop.wait(0.005):
+            yield FakeProgress("adapt", 0.5)
+        return FakeModel()
+
+    workbench = bench()
+    monkeypatch.setattr(fake, "adapt", adapt_until_stopped)
+    workbench.start("adapt")
+    qtbot.waitUntil(lambda: workbench.shell.progress._stage == "adapt", timeout=20000)
+
+    with qtbot.waitSignal(workbench.bridge.ended, timeout=20000):
+        workbench.stop()
+
+    assert isinstance(workbench.shell.model(), FakeModel)
+    assert "simulate" not in fake.calls
 
 
 def test_calibrate_writes_the_corrected_scale_in_nm(bench, image_layer, finish):

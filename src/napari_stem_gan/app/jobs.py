@@ -136,9 +136,9 @@ def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     config = request.configs["adapt"]
     model = yield from workflow.adapt(images, matches, config, device=request.device, stop=stop)
     simulated = request.simulated
-    if simulated is None:  # to be shown beside its translation; Stop has already done its work
+    if simulated is None and not stop.is_set():  # to be shown beside its translation
         simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=threading.Event())
-    translated = [model.translate(labelled) for labelled in simulated]
+    translated = [model.translate(labelled) for labelled in ([] if stop.is_set() else simulated or [])]
     return Outcome(
         step="adapt", sources=request.sources, matches=matches, simulated=simulated, translated=translated,
         model=model, report=model.report,
