@@ -60,6 +60,12 @@ def test_three_networks_are_shipped_in_at_most_40_mib() -> None:
     assert sum(shipped.values()) <= 40 * 2**20
 
 
+def test_every_shipped_network_has_a_card_with_its_hash() -> None:
+    cards = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    shipped = [model for model in list_models() if "weights" in model.path.parts]
+    assert [model.name for model in shipped if model.sha256 not in cards] == []
+
+
 def test_the_base_asks_for_no_qt_binding_no_napari_and_nothing_under_the_gpl() -> None:
     assert not names(PROJECT["dependencies"]) & EXTRAS_ONLY
 

@@ -48,7 +48,13 @@ def test_the_report_says_why_a_match_was_not_accepted() -> None:
 
 
 def test_the_report_lists_what_the_steps_say() -> None:
-    assert "- adapt\n  - kept: shipped\n  - kl: 0.12346" in report_text(make_session(), [])
+    assert "## Adaptation\n\n- kept: shipped\n- kl: 0.1235" in report_text(make_session(), [])
+
+
+def test_what_was_compared_is_one_line_each() -> None:
+    session = make_session()
+    session.report["adapt"]["candidates"] = [{"name": "as it is", "score": 1.0, "audit": {"reason": "labels are kept"}}]
+    assert "- candidates\n  - as it is; score 1; labels are kept" in report_text(session, [])
 
 
 def test_every_image_gets_a_picture_that_the_report_shows(tmp_path: Path) -> None:

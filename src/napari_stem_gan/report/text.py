@@ -60,12 +60,12 @@ def report_text(result: Session, pictures: Sequence[Path]) -> str:
     """
     parts = [
         "# Defects found",
-        f"{len(result.table)} defects on {len(result.images)} images. Every point is in `points.csv`, in nm and in pixels; "
+        f"{len(result.table)} defects on {len(result.images)} images. Every point is in `points.csv` (nm and pixels); "
         "hashes, settings and versions are in `points.json`.",
         _image_table(result),
         _defect_table(result),
         *_restoration(result),
-        *_details("Adaptation and settings", result.report),
+        *_details("Adaptation", result.report.get("adapt", result.report)),
         "## Pictures",
         *(f"![{picture.stem}]({picture.name})" for picture in pictures),
     ]
@@ -119,9 +119,23 @@ def _items(values: Mapping[str, Any], depth: int) -> list[str]:
         indent = "  " * depth
         if isinstance(value, Mapping):
             lines += [f"{indent}- {name}", *_items(value, depth + 1)]
-        else:
-            lines.append(f"{indent}- {name}: {value:.5g}" if isinstance(value, float) else f"{indent}- {name}: {value}")
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            lines += [f"{indent}- {name}", *(f"{indent}  - {_candidate(item)}" for item in value)]
+        elif value not in ("", None):
+            lines.append(f"{indent}- {name}: {_plain(value)}")
     return lines
+
+
+def _candidate(values: Mapping[str, Any]) -> str:
+    """One line for one of several things that were compared: its plain values and the reasons given."""
+    parts = [f"{name} {_plain(value)}" for name, value in values.items() if isinstance(value, int | float)]
+    texts = [value for value in values.values() if isinstance(value, str) and value]
+    reasons = [value["reason"] for value in values.values() if isinstance(value, Mapping) and "reason" in value]
+    return "; ".join([*texts, *parts, *map(str, reasons)])
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _label(image: STEMImage) -> str:
