@@ -10,7 +10,7 @@ import numpy as np
 from napari_stem_gan.image import LabelledImage, STEMImage
 from napari_stem_gan.translate.config import CycleGANConfig
 from napari_stem_gan.translate.cyclegan import CycleGAN
-from napari_stem_gan.translate.finetune import crop_labelled, fine_tune
+from napari_stem_gan.translate.finetune import fine_tune
 
 MakeCrystal = Callable[..., LabelledImage]
 SMALL = CycleGANConfig(patch_px=64, batch_size=2)
@@ -52,11 +52,3 @@ def test_closing_the_generator_leaves_a_usable_model(make_crystal: MakeCrystal) 
     next(steps)
     steps.close()
     assert model.report["kept"]
-
-
-def test_crop_keeps_the_labels_inside(make_crystal: MakeCrystal) -> None:
-    cropped = crop_labelled(make_crystal(), 64)
-    assert cropped.image.shape == (64, 64)
-    assert (cropped.positions_px < 64).all()
-    assert len(cropped.positions_px) == len(cropped.defects) == len(cropped.sublattices)
-    assert (cropped.columns_px < 64).all()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from napari_stem_gan.translate.patches import Normaliser, PatchSampler, draw_patch, tiles_of
+from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.translate.patches import Normaliser, PatchSampler, crop_labelled, draw_patch, tiles_of
+
+MakeCrystal = Callable[..., LabelledImage]
 
 
 def test_normaliser_maps_three_and_a_half_sigma_to_one_and_back() -> None:
@@ -53,3 +58,11 @@ def test_patches_come_in_all_eight_orientations() -> None:
 def test_tiles_cover_whole_squares_only() -> None:
     assert [tile.shape for tile in tiles_of(np.zeros((130, 70), np.float32), 64)] == [(64, 64)] * 2
     assert [tile.shape for tile in tiles_of(np.zeros((37, 1021), np.float32), 512)][0] == (37, 37)
+
+
+def test_crop_keeps_the_labels_inside(make_crystal: MakeCrystal) -> None:
+    cropped = crop_labelled(make_crystal(), 64)
+    assert cropped.image.shape == (64, 64)
+    assert (cropped.positions_px < 64).all()
+    assert len(cropped.positions_px) == len(cropped.defects) == len(cropped.sublattices)
+    assert (cropped.columns_px < 64).all()

@@ -136,7 +136,7 @@ class _Before:
         blurred = self._blur(after)
         z, contrast = _contrasts(blurred, self.sites, self.neighbours, self.is_defect)
         expected = self.contrast * _gain(self.blurred, blurred, self.spacing)
-        erased = self.seen & (contrast / expected < KEPT_SHARE)
+        erased = self.seen & (contrast * np.sign(expected) < KEPT_SHARE * np.abs(expected))
         typical = np.median(np.abs(expected[self.seen]))
         intact = ~self.is_defect & self.usable & (np.abs(expected) < KEPT_SHARE * typical)
         invented = intact & (np.abs(z) > INVENTED_SIGMA) & (np.abs(contrast - expected) > RISE_SHARE * typical)

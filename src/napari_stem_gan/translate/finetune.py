@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
 from napari_stem_gan.training import TrainingConfig, TrainStep, train
 from napari_stem_gan.translate.audit import Audit, Auditor
 from napari_stem_gan.translate.cyclegan import CycleGAN
-from napari_stem_gan.translate.patches import Normaliser, PatchSampler
+from napari_stem_gan.translate.patches import Normaliser, PatchSampler, crop_labelled
 from napari_stem_gan.translate.similarity import Similarity, Today
 from napari_stem_gan.translate.statistics import Target, fit_statistics, lattice_frequency
 from napari_stem_gan.translate.translator import Translator
@@ -240,24 +239,3 @@ class _Session:
         fraction, eta = min(1.0, elapsed / (60 * minutes)), max(0.0, 60 * minutes - elapsed)
         preview = None if report else self.last_preview
         return TrainStep(step, None, fraction, losses, speed, eta, preview, "" if report else self.verdict(self.best))
-
-
-def crop_labelled(labelled: LabelledImage, side_px: int) -> LabelledImage:
-    """Return the top left part of a labelled image, at most `side_px` on each side, with its labels."""
-    height, width = (min(side_px, size) for size in labelled.image.shape)
-    if (height, width) == labelled.image.shape:
-        return labelled
-    inside = _inside(labelled.positions_px, height, width)
-    return replace(
-        labelled,
-        image=replace(labelled.image, data=labelled.image.data[:height, :width]),
-        positions_px=labelled.positions_px[inside],
-        defects=tuple(name for name, keep in zip(labelled.defects, inside, strict=True) if keep),
-        sublattices=tuple(name for name, keep in zip(labelled.sublattices, inside, strict=True) if keep),
-        columns_px=labelled.columns_px[_inside(labelled.columns_px, height, width)],
-    )
-
-
-def _inside(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    rows = np.asarray(points, dtype=float).reshape(-1, 2)
-    return np.asarray(np.all((rows >= 0) & (rows <= (height - 1, width - 1)), axis=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_stem_gan.image import FloatImage
+from napari_stem_gan.image import FloatImage, LabelledImage
 
 CLIP_SIGMA = 3.5
 
@@ -143,3 +143,24 @@ def _at_least(image: FloatImage, side_px: int) -> FloatImage:
     if not any(missing):
         return image
     return np.pad(image, [(0, n) for n in missing], mode="symmetric")
+
+
+def crop_labelled(labelled: LabelledImage, side_px: int) -> LabelledImage:
+    """Return the top left part of a labelled image, at most `side_px` on each side, with its labels."""
+    height, width = (min(side_px, size) for size in labelled.image.shape)
+    if (height, width) == labelled.image.shape:
+        return labelled
+    inside = _inside(labelled.positions_px, height, width)
+    return replace(
+        labelled,
+        image=replace(labelled.image, data=labelled.image.data[:height, :width]),
+        positions_px=labelled.positions_px[inside],
+        defects=tuple(name for name, keep in zip(labelled.defects, inside, strict=True) if keep),
+        sublattices=tuple(name for name, keep in zip(labelled.sublattices, inside, strict=True) if keep),
+        columns_px=labelled.columns_px[_inside(labelled.columns_px, height, width)],
+    )
+
+
+def _inside(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+    rows = np.asarray(points, dtype=float).reshape(-1, 2)
+    return np.asarray(np.all((rows >= 0) & (rows <= (height - 1, width - 1)), axis=1))
