@@ -11,13 +11,16 @@ from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.degrade.config import DetectorConfig, draw_scan
-from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.degrade.contamination import gaussian_field
+from napari_stem_gan.image import FloatImage, LabelledImage
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.simulate.fit import SessionFit
 from napari_stem_gan.simulate.pairs import Degradation, Field, anion_peak, degrade, ideal_image
 
 DEFECTS = DefectConfig()
 JITTER_STRENGTH = 0.15
+GRAIN_A = (1.2, 5.0)
+LARGEST_GRAIN = 0.6
 
 
 def session_pairs(
@@ -71,8 +74,15 @@ def session_image(
         offset=fit.offset,
     )
     unit = fit.contrast / max(anion_peak(ideal.image.data), 1e-30)
-    background = fit.background.draw(shape, size, rng) * np.float32(unit)
+    background = _textured(fit.background.draw(shape, size, rng) * np.float32(unit), size, rng)
     return degrade(ideal, Degradation(scan=scan, detector=detector), rng, background=background)
+
+
+def _textured(background: FloatImage, pixel_size_A: float, rng: np.random.Generator) -> FloatImage:
+    """Give contamination the fine grain that the lattice hides from the fit, in proportion to the coarse part."""
+    fine = gaussian_field(background.shape, float(rng.uniform(*GRAIN_A)) / pixel_size_A, rng)
+    strength = float(rng.uniform(0, LARGEST_GRAIN))
+    return np.asarray(background * np.maximum(1 + strength * fine, 0), np.float32)
 
 
 def _near(optics: OpticsConfig, rng: np.random.Generator) -> OpticsConfig:
