@@ -84,8 +84,14 @@ def test_shared_names_become_one_option() -> None:
 
     @dataclass(frozen=True, kw_only=True)
     class Two:
-        seed: int = 2
+        seed: int = 1
         size: int = 3
 
     merged = options_class("both", (One, Two))
     assert [(item.name, item.default) for item in fields(merged)] == [("seed", 1), ("size", 3)]
+
+
+def test_shared_names_with_other_defaults_stay_apart() -> None:
+    _, options = parsed("run", "a.tif", "--out", "d", "--no-average-flips", "--restore-average-flips")
+    assert config_from(RUN_CONFIGS["restore"], options).average_flips
+    assert not config_from(RUN_CONFIGS["detect"], options).average_flips

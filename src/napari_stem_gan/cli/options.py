@@ -77,14 +77,16 @@ def _subcommand(kind: type, command: Command) -> Any:
 
 
 def options_class(name: str, groups: Sequence[type]) -> type:
-    """Merge dataclasses into one flat class; a name that several share becomes one option.
+    """Merge dataclasses into one flat class; a name that several share becomes one option if their defaults agree.
+
+    Where they do not, the later one is called after its config: ``restore_average_flips`` of RestoreConfig.
 
     Parameters
     ----------
     name
         Name of the new class.
     groups
-        Dataclasses; the first that has a field decides its type, default and help.
+        Dataclasses; the first that has a field decides its type and help.
     """
     merged: dict[str, tuple[str, Any, Any]] = {}
     for group in groups:
@@ -92,7 +94,10 @@ def options_class(name: str, groups: Sequence[type]) -> type:
         for item in dataclasses.fields(group):
             default = field() if item.default is dataclasses.MISSING else field(default=item.default)
             option = _option(item.name, hints[item.name], sentences.get(item.name, ""))
-            merged.setdefault(item.name, (item.name, option, default))
+            before = merged.get(item.name)
+            agrees = before is None or before[2].default == item.default
+            own = item.name if agrees else _own_name(group, item.name)
+            merged.setdefault(own, (own, option, default))
     return make_dataclass(name, list(merged.values()), frozen=True, kw_only=True)
 
 
@@ -113,10 +118,15 @@ def _metavar(name: str, kind: Any) -> str | None:
     return numbers[0].__name__.upper() if type(None) in parts and len(numbers) == 1 else None
 
 
+def _own_name(config: type, name: str) -> str:
+    return f"{config.__name__.removesuffix('Config').lower()}_{name}"
+
+
 def config_from(kind: type[Config], options: Any) -> Config:
     """Build a config from the options of the same names."""
     names = [item.name for item in dataclasses.fields(kind) if item.init]  # type: ignore[arg-type]
-    return kind(**{name: getattr(options, name) for name in names})
+    own = {name: _own_name(kind, name) for name in names}
+    return kind(**{name: getattr(options, own[name] if hasattr(options, own[name]) else name) for name in names})
 
 
 def field_sentences(config: type) -> dict[str, str]:
