@@ -24,7 +24,7 @@ from napari_stem_gan.detect.fusion import Fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence, site_evidence
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
-from napari_stem_gan.models import load_model
+from napari_stem_gan.models import ModelFileError, load_model
 from napari_stem_gan.tiles import tile_apply
 from napari_stem_gan.training import autocast, best_device
 
@@ -86,8 +86,11 @@ class Finder:
         ModelFileError
             If it does not exist, is damaged or is no finder.
         """
-        state, _ = load_model(name_or_path, kind="finder")
-        return cls.from_state(state, device)
+        state, file = load_model(name_or_path, kind="finder")
+        try:
+            return cls.from_state(state, device)
+        except (RuntimeError, KeyError) as error:
+            raise ModelFileError(f"'{file.path.name}' does not fit this version's finder; choose another model") from error
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor], device: str | torch.device = "auto") -> Finder:
@@ -204,7 +207,8 @@ class Finder:
                 f"{match.material} must be matched before vacancies can be found: {match.reason}; check the pixel size"
             )
         evidence = _evidence(image, match, frame, sites)
-        found = points_room.points_by_evidence(sites, evidence, _crystallinity(match, sites))
+        crystallinity = np.where(_off_rim(sites, match, image.shape), _crystallinity(match, sites), 0.0)
+        found = points_room.points_by_evidence(sites, evidence, crystallinity)
         note = f"the finder knows monolayer dichalcogenides; on {match.material} lattice evidence worked alone"
         maps = np.zeros((len(FINDER_CLASSES), *image.shape), np.float16)
         return Detection(_table(image, match, found), maps, FINDER_CLASSES, note)
@@ -231,6 +235,13 @@ def _evidence(image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites)
 
 def _crystallinity(match: LatticeMatch, sites: Sites) -> NDArray[np.float64]:
     return np.ones(len(sites)) if match.warp is None else match.warp.crystallinity_at(sites.positions_px)
+
+
+def _off_rim(sites: Sites, match: LatticeMatch, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Sites whose column lies wholly on the image; a cut column looks dark."""
+    rim = sites.material.neighbour_distance_A / (match.pixel_size_A or 1.0)
+    inside = (sites.positions_px >= rim) & (sites.positions_px <= np.array(shape) - 1 - rim)
+    return np.asarray(inside.all(1))
 
 
 def _table(image: STEMImage, match: LatticeMatch, found: points_room.Points) -> PointTable:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_stem_gan.translate.cyclegan import CycleGAN
 
 PRETRAINED = "cyclegan-compact"
-TRANSLATE_SHARE, FINDER_END = 0.35, 0.68  # shares of the budget at which the CycleGAN and the finder's training end
+TRANSLATE_SHARE, FINDER_END = 0.35, 0.75  # shares of the budget at which the CycleGAN and the finder's training end
 PAIRS, PAIR_PX = 6, 512
 
 
@@ -44,14 +44,17 @@ def adapt(
         If no image was matched.
     """
     from napari_stem_gan.detect.finder import Finder
-    from napari_stem_gan.training import seed_everything
+    from napari_stem_gan.training import Stopped, seed_everything
     from napari_stem_gan.translate.cyclegan import CycleGAN
 
     clock = _Clock(config.minutes)
     good = accepted(images, matches)
     seed_everything(config.seed)
     cyclegan, finder = CycleGAN.from_file(PRETRAINED, device), Finder.load(device=device)
-    fits = yield from fit_images(good, "adapt", None)
+    try:
+        fits = yield from fit_images(good, "adapt", stop)
+    except Stopped:
+        return SessionModel(finder, cyclegan, {"finder": "stopped early; the shipped finder is kept"})
     session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed)
     simulated = [session.simulate(size_px=PAIR_PX) for _ in range(PAIRS)]
     yield from _translate(cyclegan, simulated, [i for i, _ in good], clock, config.seed, stop)
