@@ -2,7 +2,8 @@
 
     THP_MEM_ALLOC_ENABLE=1 OMP_NUM_THREADS=1 python recipes/train_finder.py --steps 2400
 
-Resumes from the checkpoint; on a GPU raise --steps and --batch. Saves the averaged weights with a card.
+Resumes from the checkpoint; on a GPU raise --steps and --batch. `calibrate_finder.py` then writes the shipped file.
+A further cycle: --start checkpoints/finder-tmd.pt --checkpoint checkpoints/finder-tmd-2.pt --learning-rate 1e-3 --seed 2
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from napari_stem_gan.detect.fcn import FinderTraining
 from napari_stem_gan.detect.patches import PatchPool
 from napari_stem_gan.image import LabelledImage
-from napari_stem_gan.models import save_model, weights_folder
 from napari_stem_gan.simulate.draws import random_labelled
 from napari_stem_gan.training import TrainingConfig, best_device, seed_everything, train
 
@@ -34,13 +35,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=None)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path, default=None, help="begin a new cycle with this checkpoint's weights")
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/finder-tmd.pt"))
-    parser.add_argument("--out", type=Path, default=weights_folder() / "finder-tmd.safetensors")
     args = parser.parse_args()
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     seed_everything(args.seed)
     device = best_device(args.device)
-    model = FinderTraining(device, steps=args.steps)
+    state = None if args.start is None else torch.load(args.start, weights_only=True)["model"]["average"]
+    model = FinderTraining(device, learning_rate=args.learning_rate, steps=args.steps, state=state)
     pool = PatchPool(draw, size=120, fresh_every=3, batch_size=args.batch, seed=args.seed)
     config = TrainingConfig(
         steps=args.steps, minutes=args.minutes, report_every=50, checkpoint=args.checkpoint, checkpoint_every=200
@@ -49,16 +52,7 @@ def main() -> None:
     for step in train(model, pool, config=config):
         pace = f"{step.steps_per_s:.2f} steps/s ETA {step.eta_s}"
         print(f"{step.step:6d} loss {step.losses['loss']:.4f} {pace}", flush=True)
-    card = {
-        "data": "random_labelled, 448² px, MoS2 WS2 MoSe2 WSe2, randomised optics, defects and degradations",
-        "steps": model.done,
-        "batch": args.batch,
-        "seconds": round(time.perf_counter() - start),
-        "device": str(device),
-        "recipe": "recipes/train_finder.py",
-    }
-    saved = save_model(args.out, model.average, kind="finder", card=card)
-    print("saved", saved.name, saved.sha256)
+    print(f"{model.done} steps in {time.perf_counter() - start:.0f} s on {device}; now run recipes/calibrate_finder.py")
 
 
 if __name__ == "__main__":
