@@ -22,8 +22,12 @@ def fill(viewer: napari.Viewer, folder: Path, images: list[Path]) -> None:
     for path in images:
         plain = path.suffix.lower() in (".npy", ".png", ".jpg")
         viewer.open(path, plugin="napari" if plain else PLUGIN)
-    for path in sorted(folder.glob("*.tif")):
-        viewer.open(path, plugin=PLUGIN, visible=False)
+    places = {layer.name: layer.translate for layer in viewer.layers}
+    for path in sorted(folder.glob("restored_*.tif")):
+        (restored,) = viewer.open(path, plugin=PLUGIN, visible=False)
+        for name, place in places.items():
+            if name in path.stem:
+                restored.translate = place
     viewer.open(folder / "points.csv", plugin=PLUGIN)
 
 

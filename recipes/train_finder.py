@@ -3,7 +3,7 @@
     THP_MEM_ALLOC_ENABLE=1 OMP_NUM_THREADS=1 python recipes/train_finder.py --steps 2400
 
 Resumes from the checkpoint; on a GPU raise --steps and --batch. `calibrate_finder.py` then writes the shipped file.
-A further cycle: --start checkpoints/finder-tmd.pt --checkpoint checkpoints/finder-tmd-2.pt --learning-rate 1e-3 --seed 2
+A further cycle: --start finder-tmd.pt --checkpoint finder-tmd-2.pt --learning-rate 1e-3 --seed 2
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class STEMImage:
         size = self.pixel_size_A
         if size is not None and not (np.isfinite(size) and size > 0):
             raise ImageError(
-                f"pixel size must be positive, got {size / A_PER_NM:g} nm; set it in the Match panel or in the file's metadata"
+                f"pixel size must be positive, got {size / A_PER_NM:g} nm; "
+                "set it in the Match panel or in the file's metadata"
             )
 
     @property

@@ -90,7 +90,8 @@ class Finder:
         try:
             return cls.from_state(state, device)
         except (RuntimeError, KeyError) as error:
-            raise ModelFileError(f"'{file.path.name}' does not fit this version's finder; choose another model") from error
+            sentence = f"'{file.path.name}' does not fit this version's finder; choose another model"
+            raise ModelFileError(sentence) from error
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor], device: str | torch.device = "auto") -> Finder:
