@@ -29,6 +29,7 @@ def fill(viewer: napari.Viewer, folder: Path, images: list[Path]) -> None:
             if name in path.stem:
                 restored.translate = place
     viewer.open(folder / "points.csv", plugin=PLUGIN)
+    viewer.reset_view()
 
 
 def main() -> None:
