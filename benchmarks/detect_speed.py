@@ -17,10 +17,13 @@ import numpy as np
 from napari_stem_gan import workflow
 from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
 from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.crystal.structure import lattice_vectors_px
+from napari_stem_gan.degrade.config import DetectorConfig
+from napari_stem_gan.degrade.contamination import ContaminationConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.config import OpticsConfig
-from napari_stem_gan.simulate.pairs import draw_pair
+from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
 
 PIXEL_SIZE_A = 0.2
 
@@ -28,18 +31,14 @@ PIXEL_SIZE_A = 0.2
 def specimen(side: int) -> STEMImage:
     """A noisy WSe2 image of our own, `side` × `side` pixels."""
     rng = np.random.default_rng(0)
-    drawn = draw_pair(
-        get_material("WSe2"),
-        shape=(side, side),
-        pixel_size_A=PIXEL_SIZE_A,
-        rotation_deg=7.0,
-        optics=OpticsConfig(),
-        defects=DefectConfig(),
-        degrade=None,
-        rng=rng,
-    ).image
-    noise = rng.normal(0, 0.1 * float(drawn.data.std()), drawn.shape)
-    return STEMImage(data=(drawn.data + noise).astype(np.float32), pixel_size_A=PIXEL_SIZE_A, name="specimen")
+    material = get_material("WSe2")
+    field = Field(
+        material=material, vectors_px=lattice_vectors_px(material, PIXEL_SIZE_A, 7.0), origin_px=(0.0, 0.0),
+        shape=(side, side), pixel_size_A=PIXEL_SIZE_A,
+    )  # fmt: skip
+    ideal = ideal_image(field, OpticsConfig(), DefectConfig(), rng)
+    dirt = ContaminationConfig(amount=0.2)
+    return degrade(ideal, Degradation(contamination=dirt, detector=DetectorConfig(dose_e_per_A2=5e4)), rng).image
 
 
 def peak_gib() -> float:
