@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_stem_gan import __version__
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.table import PointTable
-from napari_stem_gan.image import STEMImage
+from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.io import config_to_dict, prepare_folder, write_image
 from napari_stem_gan.workflow.model import SessionModel
 
@@ -38,11 +38,19 @@ def provenance(
             for i, m in zip(images, matches, strict=True)
         ],
         "model": _model_card(model),
-        "pixel_size_nm": images[0].pixel_size_nm if images else None,
+        "pixel_size_nm": _pixel_size_nm(images, matches),
         "threshold": threshold,
         "configs": settings,
         "versions": {"napari-stem-gan": __version__, "python": platform.python_version(), "torch": torch.__version__},
     }  # fmt: skip
+
+
+def _pixel_size_nm(images: Sequence[STEMImage], matches: Sequence[LatticeMatch]) -> float | None:
+    """Pixel size behind the table's nm: the first image's own, else that of its lattice."""
+    if not images:
+        return None
+    found = matches[0].pixel_size_A
+    return images[0].pixel_size_nm or (None if found is None else found / A_PER_NM)
 
 
 def _model_card(model: SessionModel | str | Path | None) -> dict[str, Any]:
