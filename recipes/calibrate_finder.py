@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/finder-tmd.pt"))
     parser.add_argument("--out", type=Path, default=weights_folder() / "finder-tmd.safetensors")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--steps-before", type=int, default=0, help="steps of the cycles before this checkpoint's")
     args = parser.parse_args()
     state = torch.load(args.checkpoint, weights_only=True)
     model = state.get("model", state)
@@ -50,7 +51,7 @@ def main() -> None:
     print(f"F1 of single vacancies on {len(held)} held-out images: {f1:.4f}")
     card = {
         "data": "random_labelled: MoS2 WS2 MoSe2 WSe2, randomised optics, defects, degradations (simulate/draws.py)",
-        "network_steps": int(model["done"]),
+        "network_steps": int(model["done"]) + args.steps_before,
         "calibration_images": args.images,
         "held_out_f1": round(f1, 4),
         "recipe": "recipes/train_finder.py, then recipes/calibrate_finder.py",
