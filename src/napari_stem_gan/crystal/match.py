@@ -52,8 +52,6 @@ class LatticeMatch:
         Full width at half maximum of the columns in Å.
     contrast
         Brightness of the strongest column over the background, in image units.
-    dose_e_per_A2
-        Dose that gives this image's noise, where Simulate has fitted it.
     goodness
         0 to 1.
     best_other
@@ -75,7 +73,6 @@ class LatticeMatch:
     stretch: float = 0.0
     fwhm_A: float = 0.0
     contrast: float = 0.0
-    dose_e_per_A2: float | None = None
     goodness: float = 0.0
     best_other: str = ""
     warp: Warp | None = None
@@ -117,7 +114,6 @@ class LatticeMatch:
             "shear": self.shear,
             "stretch": self.stretch,
             "fwhm_nm": self.fwhm_A / A_PER_NM,
-            "dose_e_per_A2": self.dose_e_per_A2,
             "goodness": self.goodness,
             "best_other": self.best_other,
         }
