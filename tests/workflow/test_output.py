@@ -4,7 +4,7 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.table import read_csv
 from napari_stem_gan.models import state_sha256
-from napari_stem_gan.workflow import consume, detect, write_table
+from napari_stem_gan.workflow import consume, detect, provenance, write_table
 
 CONFIG = DetectConfig(average_flips=False, threshold=0.3)
 
@@ -37,3 +37,10 @@ def test_a_model_file_is_named_by_its_hash(tmp_path, images, matches, model):
     write_table(tmp_path / "points.csv", images, matches, found, configs=[CONFIG], model=saved.path)
     told = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
     assert told["model"]["sha256"] == saved.sha256
+
+
+def test_a_session_file_may_be_called_finder(tmp_path, images, matches, model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved = model.save("finder_today.safetensors")
+    told = provenance(images, matches, configs=[CONFIG], model="finder_today.safetensors")
+    assert told["model"] == {"name": "finder_today", "sha256": saved.sha256}

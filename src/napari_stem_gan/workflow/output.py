@@ -56,20 +56,14 @@ def _pixel_size_nm(images: Sequence[STEMImage], matches: Sequence[LatticeMatch])
 def _model_card(model: SessionModel | str | Path | None) -> dict[str, Any]:
     """Name and hash of the finder's file; a session model in memory gives the hash of its tensors."""
     from napari_stem_gan.detect.finder import SHIPPED
-    from napari_stem_gan.models import load_model, state_sha256
+    from napari_stem_gan.models import ModelFileError, load_model, state_sha256
 
     if isinstance(model, SessionModel):
         return {"name": "session", "sha256": state_sha256(model.finder.state()), "report": model.report}
-    kind = "finder"
-    if model is not None and not str(model).startswith("finder"):
-        from napari_stem_gan.models import ModelFileError
-
-        try:
-            file = load_model(model, kind="session")[1]
-            return {"name": file.name, "sha256": file.sha256}
-        except ModelFileError:
-            kind = "finder"
-    file = load_model(model or SHIPPED, kind=kind)[1]
+    try:
+        file = load_model(model or SHIPPED, kind="finder")[1]
+    except ModelFileError:
+        file = load_model(model or SHIPPED, kind="session")[1]
     return {"name": file.name, "sha256": file.sha256}
 
 
