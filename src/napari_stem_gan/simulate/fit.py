@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.spectrum import central_crop
 from napari_stem_gan.crystal.warp import measure_warp
-from napari_stem_gan.degrade.config import DetectorConfig
+from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
 from napari_stem_gan.degrade.scan import fast_scan_kernel
 from napari_stem_gan.image import FloatImage, STEMImage
 from napari_stem_gan.simulate.config import OpticsConfig
@@ -64,25 +66,55 @@ class SessionFit:
     ----------
     optics
         Probe with the source size that gives today's column width.
-    dose_e_per_A2
-        Dose that gives today's noise.
-    tail_px
-        Decay of the detector along the fast axis that gives today's noise colour, in pixels.
-    gain, offset
-        Image units per electron, and image units of no electron.
+    detector
+        Dose, tail, row noise, gain and offset that give today's noise and brightness.
+    scan
+        Jitter per axis and its correlation from row to row.
     contrast
         Column brightness over background in the clean simulation, as a fraction of the beam.
     background
         Today's contamination.
+    errors
+        One standard error of each fitted number, by its name.
     """
 
     optics: OpticsConfig
-    dose_e_per_A2: float
-    tail_px: float
-    gain: float
-    offset: float
+    detector: DetectorConfig
+    scan: ScanConfig
     contrast: float
     background: Background
+    errors: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def dose_e_per_A2(self) -> float:
+        """Dose in electrons per Å²."""
+        return self.detector.dose_e_per_A2
+
+    @property
+    def tail_px(self) -> float:
+        """Decay of the detector along the fast axis in pixels."""
+        return self.detector.tail_px
+
+    @property
+    def gain(self) -> float:
+        """Image units for one electron."""
+        return self.detector.gain
+
+    @property
+    def offset(self) -> float:
+        """Image units for no electron."""
+        return self.detector.offset
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON and the panel."""
+        detector = {k: v for k, v in asdict(self.detector).items() if not (isinstance(v, float) and math.isinf(v))}
+        return {
+            "optics": asdict(self.optics),
+            "detector": detector,
+            "scan": asdict(self.scan),
+            "contrast": self.contrast,
+            "errors": dict(self.errors),
+        }
 
 
 def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | None = None) -> SessionFit:
@@ -114,7 +146,8 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     dose = float(np.clip(signal_to_noise**2 * mean / (contrast**2 * size**2), *DOSE_RANGE))
     gain = match.contrast / (dose * size**2 * contrast)
     offset = float(image.data.mean()) - gain * dose * size**2 * mean
-    return SessionFit(fitted, dose, tail, float(gain), offset, contrast, background)
+    detector = DetectorConfig(dose_e_per_A2=dose, tail_px=tail, gain=float(gain), offset=offset)
+    return SessionFit(fitted, detector, ScanConfig(), contrast, background)
 
 
 def _fit_source(match: LatticeMatch, optics: OpticsConfig) -> tuple[OpticsConfig, float, float]:
@@ -147,11 +180,11 @@ def _clean_image(match: LatticeMatch, optics: OpticsConfig) -> FloatImage:
     )
     constant = float(np.hypot(*match.lattice_vectors_px[0]))
     side = int(max(CLEAN_PX, 8 * constant))
-    field = Field(
+    place = Field(
         material=get_material(match.material), vectors_px=match.lattice_vectors_px, origin_px=(0.0, 0.0),
         shape=(side, side), pixel_size_A=match.pixel_size_A or 0.2,
     )  # fmt: skip
-    return ideal_image(field, optics, none, np.random.default_rng(0)).image.data
+    return ideal_image(place, optics, none, np.random.default_rng(0)).image.data
 
 
 def noise_level(data: FloatImage, band_limit_per_px: float) -> tuple[float, float]:

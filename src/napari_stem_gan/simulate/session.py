@@ -10,7 +10,7 @@ import numpy as np
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.degrade.config import DetectorConfig, draw_scan
+from napari_stem_gan.degrade.config import draw_scan
 from napari_stem_gan.degrade.contamination import gaussian_field
 from napari_stem_gan.image import FloatImage, LabelledImage
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
@@ -67,12 +67,7 @@ def session_image(
     if not config.degrade:
         return ideal
     scan = replace(draw_scan(rng, size, strength=JITTER_STRENGTH), drift_shear=0.0, drift_scale=0.0)
-    detector = DetectorConfig(
-        dose_e_per_A2=fit.dose_e_per_A2 * float(np.exp(rng.normal(0, 0.1))),
-        tail_px=fit.tail_px,
-        gain=fit.gain,
-        offset=fit.offset,
-    )
+    detector = replace(fit.detector, dose_e_per_A2=fit.dose_e_per_A2 * float(np.exp(rng.normal(0, 0.1))))
     unit = fit.contrast / max(anion_peak(ideal.image.data), 1e-30)
     background = _textured(fit.background.draw(shape, size, rng) * np.float32(unit), size, rng)
     return degrade(ideal, Degradation(scan=scan, detector=detector), rng, background=background)
