@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Role = Literal["metal", "anion"]
-Family = Literal["tmd", "graphene", "oxide"]
+Family = Literal["tmd", "graphene", "oxide", "other"]
+Turn = tuple[tuple[int, int], tuple[int, int]]
 
 
 class UnknownMaterial(ValueError):
@@ -31,17 +32,26 @@ class Column:
     fraction
         Position in the cell as fractions of (a1, a2).
     atoms
-        Element symbols in the column, per unit cell along the beam.
+        Element symbols in the column, per repeat along the beam, the atom that the beam meets first in front.
     sublattice
-        Name of the column, e.g. ``W`` or ``Se``.
+        Name of the kind of column, that of the element that decides its role, e.g. ``W``, ``Se``, ``Ti``.
     role
         ``metal`` (cation) or ``anion``.
+    heights_A
+        Height of each atom over the middle of the repeat in Å, positive towards the source; empty: all 0.
     """
 
     fraction: tuple[float, float]
     atoms: tuple[str, ...]
     sublattice: str
     role: Role
+    heights_A: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.heights_A:
+            object.__setattr__(self, "heights_A", (0.0,) * len(self.atoms))
+        if len(self.heights_A) != len(self.atoms):
+            raise ValueError(f"heights_A must have one height per atom, got {self.heights_A} for {self.atoms}")
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,14 @@ class Material:
     zone_axis
         Beam direction, for display.
     layers
-        Unit cells along the beam (1 for a monolayer).
+        Repeats along the beam (1 for a monolayer).
+    period_A
+        Length of a repeat along the beam in Å; 0 for a single layer.
+    label
+        Short name for users, e.g. ``CdTe [110]``; the key where empty.
+    rise_A
+        How much higher the atoms of the next cell along a1 and along a2 lie, in Å, modulo `period_A`: a zone axis of a
+        centred lattice staggers its columns.
     """
 
     key: str
@@ -70,6 +87,39 @@ class Material:
     columns: tuple[Column, ...]
     zone_axis: str = "[001]"
     layers: int = 1
+    period_A: float = 0.0
+    label: str = ""
+    rise_A: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.key)
+        if self.layers < 1:
+            raise ValueError(f"layers must be 1 or more, got {self.layers}; give the repeats along the beam")
+
+    @property
+    def rotations(self) -> tuple[Turn, ...]:
+        """Matrices M for which ``M @ vectors`` is an equivalent cell of the crystal, the identity first."""
+        from napari_stem_gan.crystal.symmetry import rotations
+
+        return rotations(self)
+
+    @property
+    def lattice_rotations(self) -> tuple[Turn, ...]:
+        """The same for the lattice without its atoms: 6 for hexagonal, 4 for square, else 2."""
+        from napari_stem_gan.crystal.symmetry import lattice_rotations
+
+        return lattice_rotations(self)
+
+    def with_layers(self, layers: int) -> Material:
+        """Return the same crystal with `layers` repeats along the beam.
+
+        Raises
+        ------
+        ValueError
+            If `layers` is less than 1.
+        """
+        return replace(self, layers=layers)
 
     @property
     def cell(self) -> NDArray[np.float64]:
@@ -99,10 +149,10 @@ def _square(a: float) -> tuple[tuple[float, float], tuple[float, float]]:
     return (0.0, a), (a, 0.0)
 
 
-def _tmd(metal: str, anion: str, a: float) -> Material:
+def _tmd(metal: str, anion: str, a: float, thickness_A: float) -> Material:
     columns = (
         Column((0.0, 0.0), (metal,), metal, "metal"),
-        Column((1 / 3, 1 / 3), (anion, anion), anion, "anion"),
+        Column((1 / 3, 1 / 3), (anion, anion), anion, "anion", (thickness_A / 2, -thickness_A / 2)),
     )
     return Material(f"{metal}{anion}2", "tmd", _hexagonal(a), columns)
 
@@ -110,11 +160,11 @@ def _tmd(metal: str, anion: str, a: float) -> Material:
 def _perovskite(a_site: str, b_site: str, a: float) -> Material:
     columns = (
         Column((0.0, 0.0), (a_site,), a_site, "metal"),
-        Column((0.5, 0.5), (b_site, "O"), b_site, "metal"),
-        Column((0.5, 0.0), ("O",), "O", "anion"),
-        Column((0.0, 0.5), ("O",), "O", "anion"),
+        Column((0.5, 0.5), (b_site, "O"), b_site, "metal", (a / 2, 0.0)),
+        Column((0.5, 0.0), ("O",), "O", "anion", (a / 2,)),
+        Column((0.0, 0.5), ("O",), "O", "anion", (a / 2,)),
     )
-    return Material(f"{a_site}{b_site}O3", "oxide", _square(a), columns, layers=25)
+    return Material(f"{a_site}{b_site}O3", "oxide", _square(a), columns, layers=25, period_A=a)
 
 
 def _graphene() -> Material:
@@ -125,10 +175,10 @@ def _graphene() -> Material:
 MATERIALS: dict[str, Material] = {
     m.key: m
     for m in (
-        _tmd("Mo", "S", 3.160),
-        _tmd("W", "S", 3.153),
-        _tmd("Mo", "Se", 3.289),
-        _tmd("W", "Se", 3.282),
+        _tmd("Mo", "S", 3.160, 3.13),
+        _tmd("W", "S", 3.153, 3.14),
+        _tmd("Mo", "Se", 3.289, 3.33),
+        _tmd("W", "Se", 3.282, 3.36),
         _graphene(),
         _perovskite("Sr", "Ti", 3.905),
         _perovskite("Ba", "Ti", 3.994),

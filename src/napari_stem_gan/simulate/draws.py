@@ -16,7 +16,7 @@ from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
 
-TMD = tuple(m for m in MATERIALS.values() if m.family == "tmd")
+TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2"))  # what the shipped finder was trained on
 
 
 def draw_optics(rng: np.random.Generator) -> OpticsConfig:
