@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 import napari_stem_gan
+from napari_stem_gan.app import settings
 from napari_stem_gan.app.fields import field_label, field_sentences, wrong_fields
 from napari_stem_gan.app.form import ConfigForm
 from napari_stem_gan.app.number_box import NumberBox
@@ -57,7 +58,31 @@ class OddConfig:
     """A file."""
 
 
-@pytest.mark.parametrize("kind", [*all_configs(), OddConfig], ids=lambda kind: kind.__name__)
+@dataclass(frozen=True, kw_only=True)
+class LensConfig:
+    """A config inside another."""
+
+    energy_keV: float = 80.0
+    """Beam energy in keV."""
+    span: tuple[float, float] = (0.1, 0.2)
+    """A pair."""
+
+    def __post_init__(self) -> None:
+        if self.energy_keV <= 0:
+            raise ValueError(f"energy_keV must be positive, got {self.energy_keV}; try 80")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroscopeConfig:
+    """A config that holds another."""
+
+    count: int = 4
+    """Number of images."""
+    lens: LensConfig = field(default_factory=lambda: LensConfig(energy_keV=200.0))
+    """The lens, folded."""
+
+
+@pytest.mark.parametrize("kind", [*all_configs(), OddConfig, MicroscopeConfig], ids=lambda kind: kind.__name__)
 def test_the_form_gives_back_exactly_what_was_put_in(qtbot, kind):
     needed = {field.name: 5 for field in fields(kind) if field.name == "steps"}
     config = kind(**needed)
@@ -77,6 +102,61 @@ def test_values_that_are_not_the_default_survive(qtbot):
     form.set_value(config)
 
     assert form.value() == config
+
+
+def test_a_nested_config_is_a_folded_group_with_tooltips(qtbot):
+    form = ConfigForm(MicroscopeConfig(), basic=("count",))
+    qtbot.addWidget(form)
+    fold = form.groups["lens"]
+
+    assert fold.header.text() == "Lens"
+    assert fold.header.toolTip() == "The lens, folded."
+    assert not fold.is_open()
+    assert form.advanced.isAncestorOf(fold)
+    assert form.fields["lens"].fields["energy_keV"].toolTip() == "Beam energy in keV."
+    assert form.value() == MicroscopeConfig()
+
+
+def test_a_change_in_a_nested_config_is_heard_and_comes_back(qtbot):
+    form = ConfigForm(MicroscopeConfig(), basic=("lens",))
+    qtbot.addWidget(form)
+
+    with qtbot.waitSignal(form.changed):
+        form.fields["lens"].fields["energy_keV"].set_value(300.0)
+
+    assert form.value() == MicroscopeConfig(lens=LensConfig(energy_keV=300.0))
+    assert not form.advanced.isAncestorOf(form.groups["lens"])
+
+
+def test_a_wrong_nested_field_is_red_and_its_group_says_so(qtbot):
+    form = ConfigForm(MicroscopeConfig())
+    qtbot.addWidget(form)
+    lens = form.fields["lens"]
+    lens.fields["energy_keV"].set_value(-1.0)
+
+    assert form.error().startswith("Lens: energy_keV must be positive")
+    assert "ff5c5c" in lens.labels["energy_keV"].text()
+    assert "ff5c5c" not in lens.labels["span"].text()
+    assert "not valid" in form.groups["lens"].header.text()
+    with pytest.raises(ValueError, match="energy_keV must be positive"):
+        form.value()
+
+    lens.fields["energy_keV"].set_value(60.0)
+    assert form.error() == ""
+    assert form.groups["lens"].header.text() == "Lens"
+
+
+def test_nested_settings_come_back_as_they_were(qtbot):
+    config = MicroscopeConfig(count=9, lens=LensConfig(energy_keV=61.5, span=(3.0, 4.0)))
+    settings.keep("microscope", config)
+
+    assert settings.kept_config("microscope", MicroscopeConfig()) == config
+
+
+def test_a_kept_group_that_is_no_longer_valid_is_the_default_s(qtbot):
+    settings.keep("microscope", {"count": 9, "lens": {"energy_keV": -5.0, "gone": 1}})
+
+    assert settings.kept_config("microscope", MicroscopeConfig()) == replace(MicroscopeConfig(), count=9)
 
 
 def test_there_are_configs_of_every_room():

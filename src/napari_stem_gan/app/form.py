@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -17,6 +17,7 @@ from napari_stem_gan.app.fold import Fold
 from napari_stem_gan.app.number_box import NumberBox
 
 RED = "#ff5c5c"
+WRONG = "  ⚠ not valid yet"
 
 
 class ConfigForm(QWidget):
@@ -28,7 +29,7 @@ class ConfigForm(QWidget):
         The config to start from; its class decides the fields.
     basic
         Names of the fields that are always shown; the rest is folded under "Advanced".
-        None shows all.
+        None shows all. A field that is itself a config is a folded group, in the one place or the other.
     choices
         For text fields: values to offer in an editable list.
     hidden
@@ -54,6 +55,7 @@ class ConfigForm(QWidget):
         self._choices = dict(choices or {})
         self.fields: dict[str, QWidget] = {}
         self.labels: dict[str, QLabel] = {}
+        self.groups: dict[str, Fold] = {}
         self._build(basic, set(hidden))
         self.set_value(config)
         self._connect()
@@ -66,18 +68,20 @@ class ConfigForm(QWidget):
         ValueError
             With the config's own sentence, if a field blocks it.
         """
-        return self._type(**self._values())
+        return self._type(**{**self._hidden_values(), **{name: read_editor(e) for name, e in self.fields.items()}})
 
     def set_value(self, config: Any) -> None:
         """Show `config`."""
         self._config = config
         for name, editor in self.fields.items():
+            editor.blockSignals(True)  # one check at the end, not one per field
             write_editor(editor, getattr(config, name))
+            editor.blockSignals(False)
         self.check()
 
     def error(self) -> str:
         """Why `value` would raise, or an empty string."""
-        return wrong_fields(self._type, self._values())[1]
+        return next(self._nested_errors(), "") or wrong_fields(self._type, self._values())[1]
 
     def check(self) -> None:
         """Mark the fields that block the config in red and say why."""
@@ -85,12 +89,23 @@ class ConfigForm(QWidget):
         for name, label in self.labels.items():
             text = field_label(name)
             label.setText(f'<font color="{RED}"><b>{text}</b></font>' if name in guilty else text)
+        for name, group in self.groups.items():
+            wrong = name in guilty or bool(self.fields[name].error())
+            group.set_title(f"{field_label(name)}{WRONG if wrong else ''}")
         self.message.setText(f'<font color="{RED}">{reason}</font>')
         self.message.setVisible(bool(reason))
 
+    def _hidden_values(self) -> dict[str, Any]:
+        return {field.name: getattr(self._config, field.name) for field in fields(self._type)}
+
     def _values(self) -> dict[str, Any]:
-        values = {field.name: getattr(self._config, field.name) for field in fields(self._type)}
-        return values | {name: read_editor(editor) for name, editor in self.fields.items()}
+        """What the fields say; a group that is not right yet counts as it last was."""
+        right = {name: editor for name, editor in self.fields.items() if not _nested_error(editor)}
+        return self._hidden_values() | {name: read_editor(editor) for name, editor in right.items()}
+
+    def _nested_errors(self) -> Iterator[str]:
+        found = ((name, _nested_error(self.fields[name])) for name in self.groups)
+        return (f"{field_label(name)}: {reason}" for name, reason in found if reason)
 
     def _build(self, basic: Iterable[str] | None, hidden: set[str]) -> None:
         layout = QVBoxLayout(self)
@@ -114,13 +129,23 @@ class ConfigForm(QWidget):
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         kinds, sentences = field_types(self._type), field_sentences(self._type)
         for name in names:
-            label = QLabel(field_label(name))
             editor = make_editor(kinds[name], getattr(self._config, name), self._choices.get(name))
-            label.setToolTip(sentences.get(name, ""))
-            editor.setToolTip(sentences.get(name, ""))
-            self.labels[name], self.fields[name] = label, editor
-            rows.addRow(label, editor)
+            self.fields[name] = editor
+            if isinstance(editor, ConfigForm):
+                rows.addRow(self._group(name, editor, sentences.get(name, "")))
+                continue
+            self.labels[name] = QLabel(field_label(name))
+            for widget in (self.labels[name], editor):
+                widget.setToolTip(sentences.get(name, ""))
+            rows.addRow(self.labels[name], editor)
         return rows
+
+    def _group(self, name: str, form: ConfigForm, sentence: str) -> Fold:
+        """A nested config, folded under its own header."""
+        self.groups[name] = Fold(field_label(name))
+        self.groups[name].header.setToolTip(sentence)
+        self.groups[name].set_content(form)
+        return self.groups[name]
 
     def _connect(self) -> None:
         for editor in self.fields.values():
@@ -151,6 +176,11 @@ class LiteralEdit(QLineEdit):
     def set_value(self, value: Any) -> None:
         """Show `value`."""
         self.setText("" if value is None else str(value) if self._path else repr(value))
+
+
+def _nested_error(editor: QWidget) -> str:
+    """Why the group of a nested config is not right, or an empty string."""
+    return editor.error() if isinstance(editor, ConfigForm) else ""
 
 
 def make_editor(kind: Any, value: Any, choices: Iterable[str] | None = None) -> QWidget:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QSettings
@@ -40,17 +41,31 @@ def kept_config(key: str, default: Any) -> Any:
     key
         Name of the step.
     default
-        A config of the wanted class.
+        A config of the wanted class; it may hold other configs.
 
     Returns
     -------
     Any
         A config of the same class.
     """
-    values = kept(key, {})
-    names = {field.name for field in fields(default) if field.init}
-    known = {name: value for name, value in values.items() if name in names} if isinstance(values, dict) else {}
+    return rebuilt(kept(key, {}), default)
+
+
+def rebuilt(values: Any, default: Any) -> Any:
+    """A config from what JSON kept of it, group by group; a group that cannot be used is the default's."""
+    if not isinstance(values, dict):
+        return default
+    names = [f.name for f in fields(default) if f.init and f.name in values]
     try:
-        return type(default)(**{name: getattr(default, name) for name in names} | known)
+        return replace(default, **{name: _value(values[name], getattr(default, name)) for name in names})
     except (ValueError, TypeError):  # written by another version
         return default
+
+
+def _value(value: Any, default: Any) -> Any:
+    """JSON knows neither nested configs nor tuples nor paths."""
+    if is_dataclass(default):
+        return rebuilt(value, default)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    return Path(value) if isinstance(default, Path) and isinstance(value, str) else value

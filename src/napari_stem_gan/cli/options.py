@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import textwrap
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import reduce
 from operator import or_
@@ -79,7 +79,8 @@ def _subcommand(kind: type, command: Command) -> Any:
 def options_class(name: str, groups: Sequence[type]) -> type:
     """Merge dataclasses into one flat class; a name that several share becomes one option if their defaults agree.
 
-    Where they do not, the later one is called after its config: ``restore_average_flips`` of RestoreConfig.
+    Where they do not, the later one is called after its config: ``restore_average_flips`` of RestoreConfig. A field
+    that is itself a config gives its own fields: ``strain_xx_percent`` of ``SimulateConfig.specimen``.
 
     Parameters
     ----------
@@ -89,16 +90,42 @@ def options_class(name: str, groups: Sequence[type]) -> type:
         Dataclasses; the first that has a field decides its type and help.
     """
     merged: dict[str, tuple[str, Any, Any]] = {}
-    for group in groups:
-        hints, sentences = typing.get_type_hints(group), field_sentences(group)
-        for item in dataclasses.fields(group):
-            default = field() if item.default is dataclasses.MISSING else field(default=item.default)
-            option = _option(item.name, hints[item.name], sentences.get(item.name, ""))
-            before = merged.get(item.name)
-            agrees = before is None or before[2].default == item.default
-            own = item.name if agrees else _own_name(group, item.name)
-            merged.setdefault(own, (own, option, default))
-    return make_dataclass(name, list(merged.values()), frozen=True, kw_only=True)
+    places: dict[tuple[Any, ...], str] = {}  # group, names down to the field -> name of its option
+    for leaf in (leaf for group in groups for leaf in _leaves(group, (group,))):
+        name_here = leaf.place[-1]
+        names = (name_here, _own_name(leaf.owner, name_here), _own_name(leaf.place[0], "_".join(leaf.place[1:])))
+        option = next(n for n in names if n not in merged or merged[n][2].default == leaf.default.default)
+        merged.setdefault(option, (option, _option(name_here, leaf.kind, leaf.sentence), leaf.default))
+        places[leaf.place] = option
+    return make_dataclass(name, list(merged.values()), frozen=True, kw_only=True, namespace={"places": places})
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A field before its option has a name."""
+
+    owner: type
+    place: tuple[Any, ...]
+    kind: Any
+    sentence: str
+    default: Any
+
+
+def _leaves(owner: type, place: tuple[Any, ...], values: Any = None) -> Iterator[_Leaf]:
+    """Fields of a config and of the configs in it; `values` is what a nested one is by default."""
+    hints, sentences = typing.get_type_hints(owner), field_sentences(owner)
+    for item in dataclasses.fields(owner):
+        name, kind = item.name, hints[item.name]
+        value = _default(item) if values is None else getattr(values, name)
+        if dataclasses.is_dataclass(kind):
+            yield from _leaves(kind, (*place, name), value)  # type: ignore[arg-type]
+            continue
+        default = field() if value is dataclasses.MISSING else field(default=value)
+        yield _Leaf(owner, (*place, name), kind, sentences.get(name, ""), default)
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def _option(name: str, kind: Any, sentence: str) -> Any:
@@ -123,10 +150,18 @@ def _own_name(config: type, name: str) -> str:
 
 
 def config_from(kind: type[Config], options: Any) -> Config:
-    """Build a config from the options of the same names."""
-    names = [item.name for item in dataclasses.fields(kind) if item.init]  # type: ignore[arg-type]
-    own = {name: _own_name(kind, name) for name in names}
-    return kind(**{name: getattr(options, own[name] if hasattr(options, own[name]) else name) for name in names})
+    """Build a config, and the configs in it, from the options made of them."""
+    return _build(kind, (kind,), options)
+
+
+def _build(kind: type[Config], place: tuple[Any, ...], options: Any) -> Config:
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
+        here, nested = (*place, item.name), hints[item.name]
+        is_nested = dataclasses.is_dataclass(nested)
+        values[item.name] = _build(nested, here, options) if is_nested else getattr(options, options.places[here])  # type: ignore[arg-type]
+    return kind(**values)
 
 
 def field_sentences(config: type) -> dict[str, str]:
