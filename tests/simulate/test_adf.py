@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_stem_gan.simulate.adf import atom_weights_A2, render
+from napari_stem_gan.simulate.adf import atom_weights_A2, render, render_batch
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.cross_sections import partial_cross_section_A2
 from napari_stem_gan.simulate.probe import optical_transfer
@@ -85,3 +85,29 @@ def test_atoms_that_share_a_column_are_brighter_by_the_stack_factor():
     single = partial_cross_section_A2("Se", 80, 63, 200)
     np.testing.assert_allclose(weights[:2], [1.17 * single, single])
     assert single / (2 * weights[0]) == pytest.approx(0.427, abs=0.001)  # a vacancy's column over a full one
+
+
+def test_a_batch_holds_the_images_of_its_fields():
+    fields = [atoms(25), atoms(10), (np.zeros((0, 2)), np.zeros(0))]
+    probes = [OPTICS, replace(OPTICS, C12=0.0), replace(OPTICS, convergence_semi_angle_mrad=30.0)]
+    sizes = [0.2, 0.2, 0.25]
+    together = render_batch(fields, SHAPE, pixel_size_A=sizes, optics=probes)
+    assert together.shape == (3, *SHAPE)
+    for image, field, probe, size in zip(together, fields, probes, sizes, strict=True):
+        alone = render(*field, SHAPE, pixel_size_A=size, optics=probe)
+        np.testing.assert_allclose(image.numpy(), alone, atol=1e-5 * float(together.max()))
+
+
+def test_a_batch_needs_one_probe_per_field():
+    with pytest.raises(ValueError, match="one per field, got 2 and 1 for 1 fields"):
+        render_batch([atoms()], SHAPE, pixel_size_A=[0.2, 0.2], optics=OPTICS)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.16, 0.3])
+def test_an_atom_on_any_sub_pixel_position_is_the_shifted_probe_to_a_thousandth(size):
+    place, shape = np.array([[20.31, 17.87]]), (48, 48)
+    image = render(place, np.ones(1), shape, pixel_size_A=size, optics=OPTICS, periodic=True)
+    origin = render(np.floor(place), np.ones(1), shape, pixel_size_A=size, optics=OPTICS, periodic=True)
+    ky, kx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]
+    shifted = np.fft.irfft2(np.fft.rfft2(origin) * np.exp(-2j * np.pi * (ky * 0.31 + kx * 0.87)), s=shape)
+    np.testing.assert_allclose(image, shifted, atol=1e-3 * image.max())

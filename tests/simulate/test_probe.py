@@ -5,7 +5,16 @@ import pytest
 
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.cross_sections import wavelength_A
-from napari_stem_gan.simulate.probe import aberrations, band_limit, chi, optical_transfer
+from napari_stem_gan.simulate.probe import (
+    aberrations,
+    band_limit,
+    chi,
+    chromatic_spread_fwhm_A,
+    defocus_quadrature,
+    depth_of_field_A,
+    optical_transfer,
+    transfer_tensor,
+)
 
 IDEAL = OpticsConfig(source_size_fwhm_A=0.0, thermal_rms_A=0.0)
 SIZE = 0.05
@@ -91,3 +100,53 @@ def test_every_aberration_of_the_settings_is_known_to_the_phase():
     values = aberrations(OpticsConfig(C12=1.0, C30=5.0))
     assert values["C30"] == 5.0
     assert np.isfinite(chi(np.array([0.01]), np.array([0.0]), values, 0.04)).all()
+
+
+@pytest.mark.parametrize(("energy_spread", "nanometres"), [(0.9, 15.7), (0.3, 5.2)])
+def test_the_chromatic_spread_is_that_of_the_formula(energy_spread, nanometres):
+    spread = chromatic_spread_fwhm_A(80.0, Cc_mm=1.3, energy_spread_eV=energy_spread)
+    assert spread / 10 == pytest.approx(nanometres, abs=0.06)
+
+
+def test_a_negative_energy_spread_is_refused():
+    with pytest.raises(ValueError, match="energy_spread_eV at least 0"):
+        chromatic_spread_fwhm_A(80.0, Cc_mm=1.3, energy_spread_eV=-1.0)
+
+
+def test_the_depth_of_field_is_that_of_the_formula():
+    assert depth_of_field_A(OpticsConfig()) == pytest.approx(118.0, abs=1.0)  # 11.8 nm at 80 kV, 25 mrad
+
+
+@pytest.mark.parametrize(("spread", "nodes"), [(50.0, 9), (110.0, 9), (130.0, 15), (400.0, 30)])
+def test_more_nodes_where_the_spread_exceeds_the_depth_of_field(spread, nodes):
+    quadrature = defocus_quadrature(replace(IDEAL, defocus_spread_fwhm_A=spread))
+    assert min(nodes, 20) <= len(quadrature) <= 60
+    assert sum(w for w, _ in quadrature) == pytest.approx(1.0, abs=1e-6)
+    assert sum(w * s**2 for w, s in quadrature) == pytest.approx((spread / 2.3548) ** 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("spread", [52.0, 157.0, 300.0])
+def test_the_chromatic_average_is_that_of_many_defoci(spread):
+    base, shape = replace(IDEAL, C10=-20.0, C30=1e4, C23=300.0), (128, 128)
+    defoci = np.linspace(-1.5 * spread, 1.5 * spread, 161)
+    weights = np.exp(-4 * np.log(2) * (defoci / spread) ** 2)
+    mean = sum(
+        w * optical_transfer(replace(base, C10=base.C10 - d), shape, 0.2) for w, d in zip(weights, defoci, strict=True)
+    ) / weights.sum()
+    result = optical_transfer(replace(base, defocus_spread_fwhm_A=spread), shape, 0.2)
+    assert np.abs(result - mean).max() < 2e-3
+
+
+def test_a_grid_that_just_holds_the_band_limit_has_the_same_transfer():
+    optics, field = replace(IDEAL, C23=400.0, phi23=0.3, C12=20.0), (40.0, 44.0)
+    fine, coarse = (transfer_tensor(optics, shape, field).numpy() for shape in ((256, 264), (104, 110)))
+    np.testing.assert_allclose(coarse[:52, :55], fine[:52, :55], atol=1e-5)
+
+
+def test_high_orders_turn_with_their_angles():
+    values = {"C45": 1e6, "phi45": 0.2, "C54": 1e7, "phi54": 0.1}
+    alpha, phi = np.array([0.03]), np.array([0.7])
+    expected = 2 * np.pi / 0.04 * (
+        1e6 / 5 * 0.03**5 * np.cos(5 * (0.7 - 0.2)) + 1e7 / 6 * 0.03**6 * np.cos(4 * (0.7 - 0.1))
+    )
+    np.testing.assert_allclose(chi(alpha, phi, values, 0.04), [expected], rtol=1e-9)

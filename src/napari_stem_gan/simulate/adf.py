@@ -1,11 +1,15 @@
 """Incoherent annular dark-field image with exact sub-pixel atom positions.
 
-``F(k) = OTF(k) Σ_j σ_j exp(−2πi k·r_j)``: atoms are spread on a twice finer grid with a Kaiser–Bessel kernel whose
-transform is divided out (a type-1 non-uniform FFT), so that a position costs the same wherever it lies in a pixel.
+``F(k) = OTF(k) Σ_j σ_j exp(−2πi k·r_j)``: atoms are spread on a grid twice as fine as the probe's band limit asks
+for, with a Kaiser–Bessel kernel whose transform is divided out (a type-1 non-uniform FFT), so that a position costs
+the same wherever it lies in a pixel. Frequencies beyond the band limit are never touched.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,13 +18,49 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from napari_stem_gan.image import FloatImage
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.cross_sections import partial_cross_section_A2
-from napari_stem_gan.simulate.probe import band_limit, optical_transfer
+from napari_stem_gan.simulate.probe import band_limit, transfer_tensor
 
 KERNEL_WIDTH = 6
 KERNEL_BETA = 2.34 * KERNEL_WIDTH
 MARGIN_A = 12.0
+ATOMS_AT_ONCE = 100_000
+
+Atoms = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Grids of one rendering: every shape is (y, x)."""
+
+    shape: tuple[int, int]
+    """Pixels of the image that is wanted."""
+    margin: int
+    """Pixels rendered around it and cut."""
+    fine: int
+    """Points per pixel and axis; more than 1 where pixels are coarser than the band limit."""
+    grid: tuple[int, int]
+    """Points of the periodic field."""
+    low: tuple[int, int]
+    """Points that just hold the band limit."""
+    point_A: float
+    """Distance of two points in Å."""
+
+    @property
+    def field_A(self) -> tuple[float, float]:
+        return self.grid[0] * self.point_A, self.grid[1] * self.point_A
+
+
+def _plan(shape: tuple[int, int], pixel_size_A: float, limit: float, periodic: bool) -> _Plan:
+    fine = max(1, math.ceil(2.02 * limit * pixel_size_A))
+    margin = 0 if periodic else math.ceil(MARGIN_A / pixel_size_A)
+    padded = [n if periodic else int(next_fast_len(n + 2 * margin, True)) for n in shape]
+    point_A = pixel_size_A / fine
+    grid = [n * fine for n in padded]
+    low = [min(n, 2 * int(next_fast_len(math.ceil(limit * n * point_A) + 3, True))) for n in grid]
+    return _Plan(shape, margin, fine, (grid[0], grid[1]), (low[0], low[1]), point_A)
 
 
 def render(
@@ -32,7 +72,7 @@ def render(
     optics: OpticsConfig,
     periodic: bool = False,
     device: str | torch.device = "cpu",
-) -> NDArray[np.float32]:
+) -> FloatImage:
     """Fraction of the beam that reaches the detector at each pixel.
 
     Parameters
@@ -49,59 +89,148 @@ def render(
         Probe and detector.
     periodic
         True: the field is one period; False: the field is open (a margin of 12 Å is rendered and cut).
+    device
+        Where to compute.
 
     Returns
     -------
     NDArray
         Shape ``(Y, X)``, float32, ≥ 0.
     """
-    fine = max(1, int(np.ceil(2.02 * band_limit(optics) * pixel_size_A)))
-    margin = 0 if periodic else int(np.ceil(MARGIN_A / pixel_size_A))
-    padded = tuple(n + 2 * margin if periodic else next_fast_len(n + 2 * margin, True) for n in shape)
-    positions = (np.asarray(positions_px, float) + margin + 0.5) * fine - 0.5
-    grid = (padded[0] * fine, padded[1] * fine)
-    inside = ((positions >= 0) & (positions <= np.array(grid) - 1)).all(1) | periodic
-    transfer = _transfer(optics, grid, pixel_size_A / fine)
-    image = _render_periodic(positions[inside], weights_A2[inside], grid, transfer, torch.device(device))
-    image = image / (pixel_size_A / fine) ** 2
-    if fine > 1:
-        image = image.reshape(padded[0], fine, padded[1], fine).mean((1, 3))
-    cut = image[margin : margin + shape[0], margin : margin + shape[1]]
-    return np.asarray(cut.clamp_min(0).cpu().numpy(), np.float32)
+    options = {"pixel_size_A": pixel_size_A, "optics": optics, "periodic": periodic, "device": device}
+    image = render_batch([(positions_px, weights_A2)], shape, **options)[0]  # type: ignore[arg-type]
+    return np.asarray(image.cpu().numpy(), np.float32)
 
 
-@lru_cache(maxsize=8)
-def _transfer(optics: OpticsConfig, grid: tuple[int, int], pixel_size_A: float) -> NDArray[np.complex64]:
-    return optical_transfer(optics, grid, pixel_size_A)
-
-
-def _render_periodic(
-    positions_px: NDArray[np.float64],
-    weights: NDArray[np.float64],
+def render_batch(
+    atoms: Sequence[Atoms],
     shape: tuple[int, int],
-    transfer: NDArray[np.complex64],
-    device: torch.device,
+    *,
+    pixel_size_A: float | Sequence[float],
+    optics: OpticsConfig | Sequence[OpticsConfig],
+    periodic: bool = False,
+    device: str | torch.device = "cpu",
 ) -> Tensor:
-    """Σ_j w_j PSF(r − r_j) on a periodic grid, (Y, X)."""
-    fine = (2 * shape[0], 2 * shape[1])
-    place = torch.as_tensor(positions_px * 2.0, dtype=torch.float64, device=device)
-    spread = torch.zeros(fine[0] * fine[1], device=device)
-    first = torch.floor(place).long() - KERNEL_WIDTH // 2 + 1  # (N, 2)
-    offsets = torch.arange(KERNEL_WIDTH, device=device)
-    index = first[:, :, None] + offsets  # (N, 2, W)
-    kernel = _kaiser_bessel((index - place[:, :, None]).float())
-    weight = torch.as_tensor(weights, dtype=torch.float32, device=device)
-    values = weight[:, None, None] * kernel[:, 0, :, None] * kernel[:, 1, None, :]
-    rows, cols = index[:, 0] % fine[0], index[:, 1] % fine[1]
-    spread.index_add_(0, (rows[:, :, None] * fine[1] + cols[:, None, :]).reshape(-1), values.reshape(-1))
-    spectrum = torch.fft.rfft2(spread.reshape(fine))  # (2Y, X + 1)
-    half_y, half_x = (shape[0] + 1) // 2, shape[1] // 2 + 1
-    low = torch.cat([spectrum[:half_y, :half_x], spectrum[fine[0] - (shape[0] - half_y) :, :half_x]])
-    ky = torch.fft.fftfreq(shape[0], device=device) / 2
-    kx = torch.fft.rfftfreq(shape[1], device=device) / 2
-    correction = _kaiser_bessel_transform(ky)[:, None] * _kaiser_bessel_transform(kx)[None]
-    otf = torch.as_tensor(transfer, device=device)
-    return torch.fft.irfft2(low * otf / correction, s=shape)
+    """Render several fields of one size together; see `render`.
+
+    Parameters
+    ----------
+    atoms
+        Positions ``(N, 2)`` in pixels and weights ``(N,)`` in Å² of each field.
+    shape
+        Height and width of every image.
+    pixel_size_A
+        Pixel size in Å: one, or one per field.
+    optics
+        Probe and detector: one, or one per field.
+    periodic, device
+        As in `render`.
+
+    Returns
+    -------
+    Tensor
+        ``(B, Y, X)`` float32 on `device`, each as `render` makes it.
+    """
+    sizes = [float(s) for s in pixel_size_A] if isinstance(pixel_size_A, Sequence) else [pixel_size_A] * len(atoms)
+    probes = list(optics) if isinstance(optics, Sequence) else [optics] * len(atoms)
+    if not len(sizes) == len(probes) == len(atoms):
+        raise ValueError(
+            f"pixel sizes and optics must be one or one per field, got {len(sizes)} and {len(probes)} for "
+            f"{len(atoms)} fields; repeat them"
+        )
+    plans = [_plan(shape, s, band_limit(o), periodic) for s, o in zip(sizes, probes, strict=True)]
+    result = torch.zeros(len(atoms), *shape, device=device)
+    for grids in dict.fromkeys((p.grid, p.low, p.margin, p.fine) for p in plans):
+        alike = [i for i, p in enumerate(plans) if (p.grid, p.low, p.margin, p.fine) == grids]
+        chosen = [plans[i] for i in alike]
+        result[alike] = _render_alike([atoms[i] for i in alike], chosen, [probes[i] for i in alike], periodic, device)
+    return result
+
+
+def _render_alike(
+    atoms: Sequence[Atoms],
+    plans: Sequence[_Plan],
+    optics: Sequence[OpticsConfig],
+    periodic: bool,
+    device: str | torch.device,
+) -> Tensor:
+    """Render fields that share their grids, (B, Y, X)."""
+    plan = plans[0]
+    placed = [_inside(positions, weights, plan, periodic) for positions, weights in atoms]
+    spectrum = _structure_factor(placed, plan, device)  # (B, low_y, low_x // 2 + 1)
+    if len(set(zip(optics, plans, strict=True))) == 1:
+        spectrum = spectrum * _transfer(optics[0], plan, str(device))
+    else:
+        spectrum = spectrum * torch.stack([_transfer(o, p, str(device)) for o, p in zip(optics, plans, strict=True)])
+    area = torch.tensor([p.point_A**2 for p in plans], device=device).view(-1, 1, 1)
+    image = torch.fft.irfft2(_widen(spectrum, plan), s=plan.grid) / area
+    if plan.fine > 1:
+        y, x = plan.grid[0] // plan.fine, plan.grid[1] // plan.fine
+        image = image.reshape(-1, y, plan.fine, x, plan.fine).mean((2, 4))
+    rows, cols = (slice(plan.margin, plan.margin + n) for n in plan.shape)
+    return image[:, rows, cols].clamp_min(0)
+
+
+def _inside(positions_px: NDArray[np.float64], weights: NDArray[np.float64], plan: _Plan, periodic: bool) -> Atoms:
+    """Atoms on the grid, in its points, with their weights."""
+    positions = (np.asarray(positions_px, float).reshape(-1, 2) + plan.margin + 0.5) * plan.fine - 0.5
+    keep = np.ones(len(positions), bool) if periodic else ((positions >= 0) & (positions <= _last(plan))).all(1)
+    return positions[keep], np.asarray(weights, float)[keep]
+
+
+def _last(plan: _Plan) -> NDArray[np.float64]:
+    return np.array(plan.grid, float) - 1
+
+
+@lru_cache(maxsize=4)
+def _transfer(optics: OpticsConfig, plan: _Plan, device: str) -> Tensor:
+    """Transfer on the low grid, the kernel's own transform divided out."""
+    transfer = transfer_tensor(optics, plan.low, plan.field_A, device)
+    ky = torch.fft.fftfreq(plan.low[0], device=device) / 2
+    kx = torch.fft.rfftfreq(plan.low[1], device=device) / 2
+    return transfer / (_kaiser_bessel_transform(ky)[:, None] * _kaiser_bessel_transform(kx)[None])
+
+
+def _structure_factor(atoms: Sequence[Atoms], plan: _Plan, device: str | torch.device) -> Tensor:
+    """Σ_j w_j exp(−2πi k·r_j) times the kernel's transform on the low grid, (B, low_y, low_x // 2 + 1)."""
+    fine = (2 * plan.low[0], 2 * plan.low[1])
+    spread = torch.zeros(len(atoms) * fine[0] * fine[1], device=device)
+    scale = np.array(fine) / np.array(plan.grid)
+    for image, (positions, weights) in enumerate(atoms):
+        for first in range(0, len(positions), ATOMS_AT_ONCE):
+            part = slice(first, first + ATOMS_AT_ONCE)
+            _spread(spread, positions[part] * scale, weights[part], fine, image)
+    spectrum = torch.fft.rfft2(spread.view(len(atoms), *fine))
+    up, down = (plan.low[0] + 1) // 2, plan.low[0] // 2
+    half_x = plan.low[1] // 2 + 1
+    return torch.cat([spectrum[:, :up, :half_x], spectrum[:, fine[0] - down :, :half_x]], dim=1)
+
+
+def _spread(
+    target: Tensor, place: NDArray[np.float64], weights: NDArray[np.float64], grid: tuple[int, int], image: int
+) -> None:
+    """Add atoms at `place` (grid points) to image number `image` of the flat `target`."""
+    first = np.floor(place)
+    rest = torch.as_tensor((place - first).astype(np.float32), device=target.device)  # (N, 2) in 0..1
+    corner = torch.as_tensor(first.astype(np.int64), device=target.device) - KERNEL_WIDTH // 2 + 1
+    offsets = torch.arange(KERNEL_WIDTH, device=target.device)
+    kernel = _kaiser_bessel((offsets - KERNEL_WIDTH // 2 + 1) - rest[:, :, None])  # (N, 2, W)
+    weight = torch.as_tensor(weights.astype(np.float32), device=target.device)
+    values = (weight[:, None] * kernel[:, 0])[:, :, None] * kernel[:, 1, None, :]
+    rows = (corner[:, 0, None] + offsets) % grid[0] + image * grid[0]
+    cols = (corner[:, 1, None] + offsets) % grid[1]
+    target.index_add_(0, (rows[:, :, None] * grid[1] + cols[:, None, :]).reshape(-1), values.reshape(-1))
+
+
+def _widen(spectrum: Tensor, plan: _Plan) -> Tensor:
+    """Put the low frequencies into the half spectrum of the whole grid."""
+    if plan.low == plan.grid:
+        return spectrum
+    wide = spectrum.new_zeros(len(spectrum), plan.grid[0], plan.grid[1] // 2 + 1)
+    up, down = (plan.low[0] + 1) // 2, plan.low[0] // 2
+    wide[:, :up, : spectrum.shape[2]] = spectrum[:, :up]
+    wide[:, plan.grid[0] - down :, : spectrum.shape[2]] = spectrum[:, up:]
+    return wide
 
 
 def _kaiser_bessel(distance: Tensor) -> Tensor:

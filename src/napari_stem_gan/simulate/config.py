@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -39,6 +40,40 @@ class OpticsConfig:
     """Angle of C23 in rad."""
     C30: float = 0.0
     """Spherical aberration in Å."""
+    C32: float = 0.0
+    """Axial star aberration in Å."""
+    phi32: float = 0.0
+    """Angle of C32 in rad."""
+    C34: float = 0.0
+    """Four-fold astigmatism in Å."""
+    phi34: float = 0.0
+    """Angle of C34 in rad."""
+    C41: float = 0.0
+    """Axial coma of fourth order in Å."""
+    phi41: float = 0.0
+    """Angle of C41 in rad."""
+    C43: float = 0.0
+    """Three-lobe aberration in Å."""
+    phi43: float = 0.0
+    """Angle of C43 in rad."""
+    C45: float = 0.0
+    """Five-fold astigmatism in Å."""
+    phi45: float = 0.0
+    """Angle of C45 in rad."""
+    C50: float = 0.0
+    """Spherical aberration of fifth order in Å."""
+    C52: float = 0.0
+    """Two-fold axial star aberration of fifth order in Å."""
+    phi52: float = 0.0
+    """Angle of C52 in rad."""
+    C54: float = 0.0
+    """Four-fold rosette aberration of fifth order in Å."""
+    phi54: float = 0.0
+    """Angle of C54 in rad."""
+    C56: float = 0.0
+    """Six-fold astigmatism in Å."""
+    phi56: float = 0.0
+    """Angle of C56 in rad."""
 
     def __post_init__(self) -> None:
         if not 10 <= self.energy_keV <= 1000:
@@ -55,6 +90,9 @@ class OpticsConfig:
             raise ValueError(
                 "source size, defocus spread and thermal width must not be negative; set them to 0 or more"
             )
+        for name, value in vars(self).items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, got {value}; set it to 0 if it is not known")
 
 
 @dataclass(frozen=True, kw_only=True)
