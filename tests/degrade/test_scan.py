@@ -91,3 +91,13 @@ def test_the_same_seed_gives_the_same_image():
     config = ScanConfig(jitter_x_px=1.0, jitter_correlation=0.5)
     first, second = (apply_scan(spot(), config, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("shift", [0.02, 0.1, 0.5, 1.3])
+def test_a_shift_of_any_size_moves_the_image_by_just_that(shift):
+    y, x = np.mgrid[:40, :60].astype(np.float32)
+    field = torch.stack([torch.full((40, 60), -shift), torch.full((40, 60), shift)])
+    wave = torch.from_numpy(np.sin(0.6 * x) + np.cos(0.5 * y))
+    moved = distort(wave, ScanConfig(), field=field).numpy()
+    expected = np.sin(0.6 * (x + shift)) + np.cos(0.5 * (y - shift))
+    np.testing.assert_allclose(moved[5:-5, 5:-5], expected[5:-5, 5:-5], atol=2e-3)
