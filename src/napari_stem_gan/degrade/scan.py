@@ -13,16 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_stem_gan.degrade.config import ScanConfig
+from napari_stem_gan.degrade.noise import Noise, Source, as_noise, torch_generator
 from napari_stem_gan.image import FloatImage
 
+__all__ = [
+    "apply_scan", "as_batch", "displacement", "distort", "fast_scan_kernel", "move_points",
+    "move_systematically", "per_image", "row_jitter", "scan_with_field", "smear", "systematic_shift", "torch_generator", "warp",
+]  # fmt: skip
 KERNEL_PX = 32
 TAPS = (-2, -1, 0, 1, 2, 3)  # neighbours of a sampled point
 Config = TypeVar("Config")
-
-
-def torch_generator(rng: np.random.Generator, device: torch.device | str = "cpu") -> torch.Generator:
-    """Make a torch generator that `rng` seeds."""
-    return torch.Generator(device=device).manual_seed(int(rng.integers(2**62)))
 
 
 def per_image(configs: Sequence[object], name: str, like: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def as_batch(image: Tensor, config: Config | Sequence[Config]) -> tuple[Tensor, 
     return batch, configs
 
 
-def row_jitter(rows: int, sigma: Tensor, phi: Tensor, generator: torch.Generator | None) -> Tensor:
+def row_jitter(rows: int, sigma: Tensor, phi: Tensor, source: Source, effect: str = "jitter") -> Tensor:
     """Draw AR(1) series of row shifts with mean 0 (Lobato et al. 2023, eq. 41).
 
     Parameters
@@ -49,22 +49,22 @@ def row_jitter(rows: int, sigma: Tensor, phi: Tensor, generator: torch.Generator
         Number of rows.
     sigma, phi
         Standard deviation of one step and correlation, both ``(B, 1, 1, 1)``.
-    generator
+    source
         Source of randomness.
+    effect
+        Name of the stream.
 
     Returns
     -------
     Tensor
         Shifts, shape ``(B, 1, rows, 1)``.
     """
-    steps = torch.randn(sigma.shape[0], rows, generator=generator, device=sigma.device, dtype=sigma.dtype)
-    correlation = phi.view(-1)
-    value = steps[:, 0] / torch.sqrt(1 - correlation**2)
-    shifts = [value]
-    for row in range(1, rows):
-        value = correlation * value + steps[:, row]
-        shifts.append(value)
-    series = torch.stack(shifts, dim=1)  # (B, rows)
+    correlation = phi.view(-1, 1)
+    steps = as_noise(source, len(sigma), sigma.device).normal(effect, rows)
+    first = steps[:, :1] / torch.sqrt(1 - correlation**2)  # in its stationary state from the first row on
+    memory = correlation ** torch.arange(rows, device=sigma.device)
+    spectrum = torch.fft.rfft(torch.cat([first, steps[:, 1:]], 1), 2 * rows) * torch.fft.rfft(memory, 2 * rows)
+    series = torch.fft.irfft(spectrum, 2 * rows)[:, :rows]  # s_n = Σ_k φ^k step_(n−k)
     series = series - series.mean(dim=1, keepdim=True)
     return (series * sigma.view(-1, 1))[:, None, :, None]
 
@@ -72,7 +72,7 @@ def row_jitter(rows: int, sigma: Tensor, phi: Tensor, generator: torch.Generator
 def displacement(
     shape: tuple[int, int],
     config: ScanConfig | Sequence[ScanConfig],
-    generator: torch.Generator | None = None,
+    source: Source = None,
     *,
     device: torch.device | str = "cpu",
 ) -> Tensor:
@@ -86,7 +86,7 @@ def displacement(
         Height and width in pixels.
     config
         One config, or one per image of a batch.
-    generator
+    source
         Source of randomness, on `device`.
     device
         Where to compute.
@@ -97,17 +97,52 @@ def displacement(
         ``(2, Y, X)`` for one config, ``(B, 2, Y, X)`` for a sequence; in pixels, (y, x), of mean 0.
     """
     configs = list(config) if isinstance(config, Sequence) else [config]
-    like = torch.zeros(1, device=device)
-    phi = per_image(configs, "jitter_correlation", like)
-    field = [
-        row_jitter(shape[0], per_image(configs, name, like), phi, generator) for name in ("jitter_y_px", "jitter_x_px")
-    ]
-    y = torch.arange(shape[0], device=device, dtype=like.dtype) - (shape[0] - 1) / 2
-    slow = y.view(1, 1, -1, 1)
-    d_y = field[0] + per_image(configs, "drift_scale", like) * slow
-    d_x = field[1] + per_image(configs, "drift_shear", like) * slow
-    both = torch.cat([d_y, d_x], dim=1).expand(-1, -1, -1, shape[1])  # (B, 2, Y, X)
+    shifts = _row_shifts(shape, configs, as_noise(source, len(configs), device))
+    both = torch.cat([part.expand(-1, -1, *shape) for part in shifts], dim=1)  # (B, 2, Y, X)
     return both if isinstance(config, Sequence) else both[0]
+
+
+def _row_shifts(shape: tuple[int, int], configs: Sequence[ScanConfig], noise: Noise) -> tuple[Tensor, Tensor]:
+    """Displacement along y ``(B, 1, Y, 1)`` and along x ``(B, 1, Y, 1)``, or ``(B, 1, Y, X)`` with a fly-back."""
+    like = torch.zeros(1, device=noise.device)
+    phi = per_image(configs, "jitter_correlation", like)
+    jitter_y, jitter_x = (
+        row_jitter(shape[0], per_image(configs, f"jitter_{axis}_px", like), phi, noise, f"jitter {axis}")
+        for axis in "yx"
+    )
+    y = torch.arange(shape[0], device=noise.device, dtype=like.dtype).view(1, 1, -1, 1)
+    x = torch.arange(shape[1], device=noise.device, dtype=like.dtype).view(1, 1, 1, -1)
+    d_y, d_x = systematic_shift(configs, shape, y, x)
+    return jitter_y + d_y, jitter_x + d_x
+
+
+def systematic_shift(
+    configs: Sequence[ScanConfig], shape: tuple[int, int], y: Tensor, x: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The part of the displacement that is not random, at pixels (`y`, `x`): drift and fly-back.
+
+    Parameters
+    ----------
+    configs
+        One per image.
+    shape
+        Height and width of the image, whose middle does not move.
+    y, x
+        Where, each ``(B, 1, Y, X)`` or broadcast to that.
+
+    Returns
+    -------
+    tuple
+        Displacement along y and x in pixels.
+    """
+    slow = y - (shape[0] - 1) / 2
+    d_y = per_image(configs, "drift_scale", slow) * slow
+    d_x = per_image(configs, "drift_shear", slow) * slow
+    if any(config.flyback_px for config in configs):
+        lag, length = (per_image(configs, name, slow) for name in ("flyback_px", "flyback_length_px"))
+        mean = lag * (1 - torch.exp(-shape[1] / length)) / (1 - torch.exp(-1 / length)) / shape[1]
+        d_x = d_x - lag * torch.exp(-x.clamp_min(0) / length) + mean
+    return d_y, d_x
 
 
 def warp(image: Tensor, field: Tensor) -> Tensor:
@@ -123,24 +158,65 @@ def warp(image: Tensor, field: Tensor) -> Tensor:
     field
         Displacement (y, x) in pixels, ``(B, 2, Y, X)``; its y part changes slowly along x.
     """
-    shifts = [part[..., :1] if part.stride(-1) == 0 else part for part in (field[:, :1], field[:, 1:])]  # whole rows
-    return _moved(_moved(image, shifts[0], -2), shifts[1], -1)
+    return _moved(_moved(image, field[:, :1], -2), field[:, 1:], -1)
 
 
 def _moved(image: Tensor, shift: Tensor, axis: int) -> Tensor:
-    """Sample at pixels displaced by `shift` ``(B, 1, Y, X)`` along one axis; beyond the edges the image is mirrored."""
+    """Sample at pixels displaced by `shift` along one axis; beyond the edges the image is mirrored.
+
+    `shift` is ``(B, 1, Y, X)`` or, faster, ``(B, 1, Y, 1)``: one for each row.
+    """
+    if not bool(shift.any()):
+        return image
     whole = torch.floor(shift)
     part = shift - whole
-    weights = [math.prod((part - other) / (tap - other) for other in TAPS if other != tap) for tap in TAPS]
-    length, shape = image.shape[axis], [1] * image.ndim
-    shape[axis] = length
-    index = torch.arange(length, device=image.device).view(shape) + whole.long()
+    if shift.shape[-1] == 1:
+        return _moved_rows(image, whole.long(), weights) if axis == -2 else _moved_along(image, whole.long(), weights)
+    shape = [1] * image.ndim
+    shape[axis] = image.shape[axis]
+    index = torch.arange(image.shape[axis], device=image.device).view(shape) + whole.long()
     result = torch.zeros_like(image)
-    for tap, weight in zip(TAPS, weights, strict=True):
-        at = (index + tap).remainder(max(2 * length - 2, 1))
-        at = torch.minimum(at, (2 * length - 2 - at).abs())
-        result.addcmul_(weight, torch.gather(image, axis, at.expand_as(image)))
+    for tap in TAPS:
+        at = _mirrored(index + tap, image.shape[axis])
+        result.addcmul_(_lagrange(part, tap), torch.gather(image, axis, at.expand_as(image)))
     return result
+
+
+def _moved_rows(image: Tensor, whole: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Mix whole rows: `whole` and each weight are ``(B, 1, Y, 1)``."""
+    rows = torch.arange(image.shape[-2], device=image.device) + whole[:, 0, :, 0]  # (B, Y)
+    batch = torch.arange(len(image), device=image.device)[:, None]
+    result = torch.zeros_like(image)
+    flat = image.transpose(1, 2)  # (B, Y, C, X)
+    for tap in TAPS:
+        result.addcmul_(weight, flat[batch, _mirrored(rows + tap, image.shape[-2])].transpose(1, 2))
+    return result
+
+
+def _moved_along(image: Tensor, whole: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Move each row along itself: one gather for whole pixels, then six neighbours."""
+    width = image.shape[-1]
+    columns = torch.arange(TAPS[0], width + TAPS[-1], device=image.device) + whole  # (B, 1, Y, X + 5)
+    aligned = torch.gather(image, -1, _mirrored(columns, width).expand(-1, image.shape[1], -1, -1))
+    result = torch.zeros_like(image)
+    for tap in TAPS:
+        result.addcmul_(weight, aligned[..., tap - TAPS[0] : tap - TAPS[0] + width])
+    return result
+
+
+def _mirrored(index: Tensor, length: int) -> Tensor:
+    """Indices beyond the edges, mirrored at the first and last pixel."""
+    index = index.remainder(max(2 * length - 2, 1))
+    return torch.minimum(index, (2 * length - 2 - index).abs())
+
+
+def _lagrange(part: Tensor, tap: int) -> Tensor:
+    """Weight of the neighbour `tap` at the fraction `part` of a pixel."""
+    weight = torch.ones_like(part)
+    for other in TAPS:
+        if other != tap:
+            weight = weight * ((part - other) / (tap - other))
+    return weight
 
 
 def fast_scan_kernel(length_px: Tensor, lorentzian: Tensor, ringing: Tensor) -> Tensor:
@@ -192,9 +268,10 @@ def smear(image: Tensor, length_px: Tensor, lorentzian: Tensor, ringing: Tensor)
 def distort(
     image: Tensor,
     config: ScanConfig | Sequence[ScanConfig],
-    generator: torch.Generator | None = None,
+    source: Source = None,
     *,
     field: Tensor | None = None,
+    drift_px: Tensor | None = None,
 ) -> Tensor:
     """Distort images as the scan does.
 
@@ -204,10 +281,12 @@ def distort(
         Ideal image ``(Y, X)`` or batch ``(B, 1, Y, X)``.
     config
         One config, or one per image.
-    generator
+    source
         Source of randomness.
     field
         Displacement to use instead of a drawn one, ``(B, 2, Y, X)`` or ``(2, Y, X)`` in pixels.
+    drift_px
+        Shift of each whole image on top of the drawn one, ``(B, 2)`` as (y, x).
 
     Returns
     -------
@@ -216,16 +295,21 @@ def distort(
     """
     batch, configs = as_batch(image, config)
     if field is None:
-        field = displacement((batch.shape[-2], batch.shape[-1]), configs, generator, device=batch.device)
-    field = field if field.ndim == 4 else field[None]
-    moved = warp(batch, field) if bool(field.any()) else batch
+        noise = as_noise(source, len(configs), batch.device)
+        shifts = _row_shifts((batch.shape[-2], batch.shape[-1]), configs, noise)
+    else:
+        field = field if field.ndim == 4 else field[None]
+        shifts = field[:, :1], field[:, 1:]
+    if drift_px is not None:
+        shifts = shifts[0] + drift_px[:, 0].view(-1, 1, 1, 1), shifts[1] + drift_px[:, 1].view(-1, 1, 1, 1)
+    moved = _moved(_moved(batch, shifts[0], -2), shifts[1], -1)
     moved = smear(moved, *(per_image(configs, name, moved) for name in ("smear_px", "smear_lorentzian", "ringing")))
     return moved.reshape(image.shape)
 
 
 def apply_scan(image: FloatImage, config: ScanConfig, rng: np.random.Generator) -> FloatImage:
     """Distort a NumPy image ``(Y, X)``; see `distort`."""
-    result = distort(torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)), config, torch_generator(rng))
+    result = distort(torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)), config, Noise.of([rng]))
     return result.numpy().astype(np.float32)
 
 
@@ -233,9 +317,22 @@ def scan_with_field(
     image: FloatImage, config: ScanConfig, rng: np.random.Generator
 ) -> tuple[FloatImage, NDArray[np.float32]]:
     """Distort a NumPy image and return the displacement ``(2, Y, X)`` too, so that labels can follow."""
-    field = displacement((image.shape[0], image.shape[1]), config, torch_generator(rng))
+    field = displacement((image.shape[0], image.shape[1]), config, Noise.of([rng]))
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
     return distort(tensor, config, field=field).numpy().astype(np.float32), field.numpy().astype(np.float32)
+
+
+def move_systematically(
+    points_px: NDArray[np.float64], config: ScanConfig, shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Move points ``(N, 2)`` of the ideal image to where drift and fly-back show them; jitter moves none on average."""
+    moved = torch.as_tensor(np.asarray(points_px, float).reshape(-1, 2))
+    start = moved
+    for _ in range(12):
+        y, x = (part.view(1, 1, -1, 1) for part in moved.T)
+        shift = torch.cat([s.reshape(-1, 1) for s in systematic_shift([config], shape, y, x)], 1)
+        moved = start - shift
+    return np.asarray(moved.numpy())
 
 
 def move_points(points_px: NDArray[np.float64], field: NDArray[np.float32]) -> NDArray[np.float64]:
