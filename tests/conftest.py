@@ -22,7 +22,7 @@ DrawCrystal = Callable[..., LabelledImage]
 
 def planted(**fractions: float) -> DefectConfig:
     """Only the defects that are named; columns exactly on their sites."""
-    return DefectConfig(**{**{f.name: 0.0 for f in fields(DefectConfig)}, **fractions})
+    return DefectConfig(**{**{f.name: 0.0 for f in fields(DefectConfig) if f.name != "planted"}, **fractions})
 
 
 @pytest.fixture

@@ -98,6 +98,8 @@ class LabelledImage:
         All occupied columns, shape ``(M, 2)``; used by audits.
     parameters
         Every drawn value, so that the image can be made again.
+    structure
+        The atoms that were drawn (`crystal.defects.DefectiveStructure`, before any scan distortion); None: not known.
     """
 
     image: STEMImage
@@ -106,6 +108,7 @@ class LabelledImage:
     sublattices: tuple[str, ...]
     columns_px: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    structure: Any = None
 
 
 def check_pixels(data: NDArray[Any], name: str = "image") -> None:

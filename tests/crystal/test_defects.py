@@ -49,8 +49,21 @@ def test_defects_are_named_as_the_table_writes_them():
     assert names["V_2X"] == {"V_2Se"}
     assert names["V_M"] == {"V_W"}
     assert names["S_X"] <= {f"{f}_Se" for f in ANION_FOREIGN["Se"]}
-    assert names["S_M"] <= {f"{f}_W" for f in METAL_FOREIGN["W"]}
+    assert names["S_M"] <= {defect_name("S_M", "W", f) for f in METAL_FOREIGN["W"]}
     assert defect_name("S_M", "W", "Se") == "Se_W"
+    assert defect_name("S_M", "W", "V") == "vanadium_W"  # V_W is the vacancy
+
+
+def test_the_draws_of_the_shipped_finder_s_recipe_stay_what_they_were():
+    material = get_material("WSe2")
+    sites = fill_field(material, lattice_vectors_px(material, 0.2, 8.0), (300, 320), margin_px=60)
+    rng = np.random.default_rng(7)
+    made = plant_defects(sites, DefectConfig(), 0.2, rng)
+    assert (len(made.elements), len(made.defects)) == (2342, 38)
+    assert made.kinds[:5] == ("V_X", "V_M", "V_X", "V_X", "S_M")
+    expected = [[343.30391138, -40.1960936], [339.85619445, -31.2068073]]
+    np.testing.assert_allclose(made.positions_px[:2], expected, atol=1e-8)
+    assert rng.random() == 0.6804545408118088  # nothing more and nothing less was drawn
 
 
 def test_a_single_vacancy_leaves_one_atom_and_a_double_none():

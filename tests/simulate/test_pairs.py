@@ -8,7 +8,7 @@ from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.degrade.config import DetectorConfig
 from napari_stem_gan.simulate.config import OpticsConfig
-from napari_stem_gan.simulate.pairs import Degradation, Field, anion_peak, degrade, ideal_image, thickness_factor
+from napari_stem_gan.simulate.pairs import Degradation, Field, anion_peak, degrade, ideal_image
 
 
 def brightness(image, positions):
@@ -85,11 +85,3 @@ def test_a_given_background_is_added_in_units_of_the_contrast(draw_crystal):
         degrade(drawn, rng=np.random.default_rng(0), background=b, **options).image.data for b in (ramp, 0 * ramp)
     )
     assert (with_ - without).mean() / (1e9 * 0.04) == pytest.approx(anion_peak(drawn.image.data), rel=0.01)
-
-
-def test_thick_columns_saturate():
-    factors = [thickness_factor(n) for n in (1, 5, 25, 100, 1000)]
-    assert factors[0] == 1
-    assert np.all(np.diff(factors) > 0)
-    assert factors[1] == pytest.approx(25 * (1 - np.exp(-0.2)))
-    assert factors[-1] == pytest.approx(25.0)

@@ -1,26 +1,39 @@
 """Typed defects on chosen sublattices, with exact positions.
 
-Names: ``V_Se`` one atom of the column missing, ``V_2Se`` both missing, ``V_W`` metal missing,
-``A_B`` element A on a site of B. Vacancies may be light adsorbates on a vacancy (O on Se), which annular dark
-field cannot tell apart; read ``V_X`` as "V_X or O_X" (Barja et al. 2019, doi:10.1038/s41467-019-11342-2).
+Names: ``V_Se`` one atom of the column missing, ``V_2Se`` both missing, ``V_W`` metal missing, ``A_B`` element A on a
+site of B, ``ad_A`` an atom A on top (see `defect_names`). Vacancies may be light adsorbates on a vacancy (O on Se),
+which annular dark field cannot tell apart; read ``V_X`` as "V_X or O_X" (Barja et al. 2019,
+doi:10.1038/s41467-019-11342-2).
+
+In a bulk crystal a column holds ``layers`` repeats, and a defect changes one atom of one repeat: ``V_Ti`` in SrTiO₃ is
+one Ti missing from a column of many, and the column keeps its O.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.crystal.adatoms import ADATOM_KIND, Adatoms, draw_adatoms
+from napari_stem_gan.crystal.atoms import Atoms, build_atoms, pull
 from napari_stem_gan.crystal.config import DefectConfig
+from napari_stem_gan.crystal.defect_names import Defect
+from napari_stem_gan.crystal.materials import Column, Material
+from napari_stem_gan.crystal.planted import check_planted, parse_planted
+from napari_stem_gan.crystal.planting import Change, draw_changes, main_element
 from napari_stem_gan.crystal.structure import Sites
 
 ANION_FOREIGN = {
-    "S": ("Se", "Te", "Mo", "W"), "Se": ("S", "Te", "Mo", "W"), "O": ("F",), "C": ("N", "B", "Si"),
+    "S": ("Se", "Te", "Mo", "W"), "Se": ("S", "Te", "Mo", "W"), "Te": ("S", "Se", "Mo", "W"), "O": ("F",),
+    "C": ("N", "B", "Si"), "N": ("C", "O"), "As": ("P", "Sb"), "P": ("As",),
 }  # fmt: skip
 METAL_FOREIGN = {
     "W": ("Mo", "Cr", "V", "Se", "S"), "Mo": ("W", "Cr", "V", "Se", "S"),
-    "Sr": ("Ba", "Ca"), "Ti": ("Nb", "Mn"), "Ba": ("Sr",),
+    "Sr": ("Ba", "Ca"), "Ti": ("Nb", "Mn"), "Ba": ("Sr",), "Si": ("Ge",), "Ge": ("Si",), "Ga": ("In", "Al"),
+    "Au": ("Ag", "Cu"), "Ce": ("Zr", "Gd"), "Cd": ("Zn", "Hg"), "B": ("C",),
 }  # fmt: skip
 FINDER_CLASSES = ("V_X", "V_2X", "V_M", "S_X", "S_M")
 
@@ -32,17 +45,28 @@ class DefectiveStructure:
     Parameters
     ----------
     atoms_px
-        Atom positions, shape ``(M, 2)`` as (y, x); several atoms of a column share one.
+        Atom positions, shape ``(M, 2)`` as (y, x); the atoms of an untilted column share one. Adatoms come last.
     elements
         Element symbol of every atom, shape ``(M,)``.
     column_size
         Number of atoms in the atom's column, shape ``(M,)`` (for the stack factor).
     columns_px
-        Occupied columns, shape ``(K, 2)``.
+        Occupied columns (the middle of their atoms), shape ``(K, 2)``.
     positions_px
-        Defect positions, shape ``(N, 2)``.
+        Defect positions, shape ``(N, 2)``: of the missing or foreign atom, or the middle of two.
     defects, kinds, sublattices
-        Of each defect: name (``V_Se``), class of the finder (``V_X``) and sublattice (``Se``).
+        Of each defect: name (``V_Se``), class (``V_X``; the finder has none for ``A``, an adatom, and ``V_2M``) and
+        sublattice (``Se``; of an adatom what it lies on: ``top``, ``bridge`` or ``hollow``).
+    heights_A
+        Height of every atom, positive towards the source, shape ``(M,)``.
+    depth
+        Repeats and layers between the atom and the source, shape ``(M,)``.
+    site
+        Index into `sites` of every atom, −1 for adatoms, shape ``(M,)``.
+    atom_defect
+        Index of the defect that the atom belongs to (foreign atoms and adatoms), −1 for none, shape ``(M,)``.
+    sites
+        The sites that the atoms were planted on.
     """
 
     atoms_px: NDArray[np.float64]
@@ -53,6 +77,11 @@ class DefectiveStructure:
     defects: tuple[str, ...]
     kinds: tuple[str, ...]
     sublattices: tuple[str, ...]
+    heights_A: NDArray[np.float64]
+    depth: NDArray[np.intp]
+    site: NDArray[np.intp]
+    atom_defect: NDArray[np.intp]
+    sites: Sites
 
 
 def defect_name(kind: str, element: str, foreign: str = "") -> str:
@@ -61,7 +90,18 @@ def defect_name(kind: str, element: str, foreign: str = "") -> str:
         return f"V_{element}"
     if kind == "V_2X":
         return f"V_2{element}"
-    return f"{foreign or 'sub'}_{element}"
+    return Defect("substitution", element, 1, foreign or "sub").name
+
+
+def check_defects(config: DefectConfig, material: Material) -> None:
+    """Check that `material` can hold the planted defects of `config`.
+
+    Raises
+    ------
+    ValueError
+        If an element is not in the crystal, or more is asked for than fits on a sublattice.
+    """
+    check_planted(parse_planted(config.planted), material)
 
 
 def plant_defects(
@@ -74,50 +114,127 @@ def plant_defects(
     sites
         The perfect crystal.
     config
-        Concentrations and the random displacement of columns.
+        Concentrations, relaxation and the random displacement of columns.
     pixel_size_A
         Pixel size in Å.
     rng
         Source of every draw.
+
+    Raises
+    ------
+    ValueError
+        If the crystal cannot hold what is planted (see `check_defects`).
     """
     jitter = rng.normal(0, config.jitter_A / pixel_size_A, sites.positions_px.shape)
-    positions = sites.positions_px + jitter
-    kinds = _draw_kinds(sites, config, rng)
-    atoms: list[tuple[int, str]] = []
-    found: list[tuple[int, str, str, str]] = []
-    columns = sites.material.columns
-    for site, (index, kind) in enumerate(zip(sites.column, kinds, strict=True)):
-        column = columns[index]
-        left, name = _apply(column.atoms, column.sublattice, str(kind), rng)
-        atoms += [(site, element) for element in left]
-        if kind:
-            found.append((site, name, str(kind), column.sublattice))
-    where = np.array([a[0] for a in atoms], int)
-    size = np.bincount(where, minlength=len(sites))
-    defect_sites = np.array([f[0] for f in found], int)
+    moved_px = sites.positions_px + jitter
+    atoms = build_atoms(sites)
+    positions = atoms.positions_A(moved_px, pixel_size_A)
+    planted = parse_planted(config.planted)
+    check_planted(planted, sites.material)
+    changes = draw_changes(atoms, positions, planted, rng) if planted else _draw_fractions(atoms, config, rng)
+    alive, elements = _change(atoms, changes)
+    shift = np.zeros_like(positions)
+    shift[alive] = pull(positions[alive], positions[~alive], config.relaxation_A)
+    above = draw_adatoms(sites, (positions + shift)[alive], elements[alive], planted, pixel_size_A, rng)
+    return _structure(atoms, changes, alive, elements, moved_px, shift, above, pixel_size_A)
+
+
+def _change(atoms: Atoms, changes: Sequence[Change]) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+    """Which atoms are left, and what they are."""
+    alive, elements = np.ones(len(atoms), bool), atoms.element.copy()
+    for change in changes:
+        alive[list(change.atoms)] = [bool(f) for f in change.foreign]
+        elements[list(change.atoms)] = change.foreign
+    return alive, elements
+
+
+def _structure(
+    atoms: Atoms,
+    changes: Sequence[Change],
+    alive: NDArray[np.bool_],
+    elements: NDArray[np.str_],
+    sites_px: NDArray[np.float64],
+    shift_A: NDArray[np.float64],
+    above: Adatoms,
+    pixel_size_A: float,
+) -> DefectiveStructure:
+    """Put the pieces together: atoms that are left, adatoms, columns and the list of defects."""
+    sites = atoms.sites
+    beside = (atoms.leaning_A() + shift_A[:, :2]) / pixel_size_A  # of each atom to its site, (M, 2)
+    atoms_px = sites_px[atoms.site] + beside
+    stack = np.arange(len(sites)) if sites.stack is None else sites.stack
+    column = stack[atoms.site]
+    size = np.bincount(column[alive], minlength=int(stack.max(initial=-1)) + 1)
+    base = np.zeros(len(sites)) if sites.heights_A is None else sites.heights_A
+    heights = base[atoms.site] + atoms.heights_A + shift_A[:, 2]
+    added = len(above.elements)
+    belongs = np.full(len(atoms), -1)
+    for number, change in enumerate(changes):
+        belongs[list(change.atoms)] = number
+    middles = np.array([atoms_px[list(c.atoms)].mean(0) for c in changes]).reshape(-1, 2)
+    flat = above.positions_A[:, :2] / pixel_size_A
     return DefectiveStructure(
-        atoms_px=positions[where],
-        elements=np.array([a[1] for a in atoms], dtype="<U2"),
-        column_size=size[where],
-        columns_px=positions[size > 0],
-        positions_px=positions[defect_sites].reshape(-1, 2),
-        defects=tuple(f[1] for f in found),
-        kinds=tuple(f[2] for f in found),
-        sublattices=tuple(f[3] for f in found),
+        atoms_px=np.concatenate([atoms_px[alive], flat]),
+        elements=np.concatenate([elements[alive], np.array(above.elements, dtype="<U2")]),
+        column_size=np.concatenate([size[column[alive]], np.ones(added, int)]),
+        columns_px=_columns(sites_px, stack, size, atoms.site[alive], beside[alive]),
+        positions_px=np.concatenate([middles, flat]),
+        defects=(*(c.name for c in changes), *(f"ad_{e}" for e in above.elements)),
+        kinds=(*(c.kind for c in changes), *(ADATOM_KIND,) * added),
+        sublattices=(*(c.sublattice for c in changes), *above.places),
+        heights_A=np.concatenate([heights[alive], above.positions_A[:, 2]]),
+        depth=np.concatenate([atoms.depth[alive], np.zeros(added, int)]),
+        site=np.concatenate([atoms.site[alive], np.full(added, -1)]),
+        atom_defect=np.concatenate([belongs[alive], len(changes) + np.arange(added)]),
+        sites=sites,
     )
+
+
+def _columns(
+    sites_px: NDArray[np.float64],
+    stack: NDArray[np.intp],
+    size: NDArray[np.intp],
+    site: NDArray[np.intp],
+    beside_px: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Middle of the atoms of each occupied column; exactly the site where nothing leans and nothing is stacked."""
+    anchor = np.zeros((len(size), 2))
+    anchor[stack[::-1]] = sites_px[::-1]
+    away = sites_px[site] - anchor[stack[site]] + beside_px
+    total = np.stack([np.bincount(stack[site], away[:, axis], len(size)) for axis in (0, 1)], 1)
+    return anchor[size > 0] + total[size > 0] / size[size > 0, None]
+
+
+def _draw_fractions(atoms: Atoms, config: DefectConfig, rng: np.random.Generator) -> list[Change]:
+    """Draw a class for each column from the fractions of `config`, then the atoms that are changed."""
+    material, repeats = atoms.sites.material, atoms.sites.thickness_repeats
+    kinds = _draw_kinds(atoms.sites, config, rng)
+    found = np.flatnonzero(kinds != "")
+    foreign = [_draw_foreign(material.columns[atoms.sites.column[i]], str(kinds[i]), rng) for i in found]
+    repeat = rng.integers(repeats, size=len(found)) if repeats > 1 else np.zeros(len(found), int)
+    first = np.searchsorted(atoms.site, found)
+    changes = []
+    for site, start, r, element in zip(found, first, repeat, foreign, strict=True):
+        column, kind = material.columns[atoms.sites.column[site]], str(kinds[site])
+        own = main_element(column)
+        slots = [k for k, atom in enumerate(column.atoms) if atom == own][: 2 if kind == "V_2X" else 1]
+        hit = tuple(int(start + r * len(column.atoms) + k) for k in slots)
+        name = defect_name(kind, own, element)
+        changes.append(Change(hit, (element,) if element else ("",) * len(hit), name, kind, own))
+    return changes
 
 
 def _draw_kinds(sites: Sites, config: DefectConfig, rng: np.random.Generator) -> NDArray[np.str_]:
     """Class of the defect on each site, '' for none."""
-    roles = np.array([c.role for c in sites.material.columns])[sites.column]
-    pairs = np.array([len(c.atoms) > 1 for c in sites.material.columns])[sites.column]
+    columns = sites.material.columns
+    roles = np.array([c.role for c in columns])[sites.column]
+    pairs = np.array([c.atoms.count(main_element(c)) > 1 for c in columns])[sites.column]
     draw = rng.random(len(sites))
     kinds = np.full(len(sites), "", dtype="<U4")
     anion, metal = roles == "anion", roles == "metal"
-    double = np.where(pairs, config.double_vacancy, 0.0)
     single = np.where(anion, config.single_vacancy, config.metal_vacancy)
     foreign = np.where(anion, config.anion_substitution, config.metal_substitution)
-    double = np.where(anion, double, 0.0)
+    double = np.where(pairs & anion, config.double_vacancy, 0.0)
     kinds[anion & (draw < single)] = "V_X"
     kinds[metal & (draw < single)] = "V_M"
     kinds[anion & (draw >= single) & (draw < single + double)] = "V_2X"
@@ -127,15 +244,10 @@ def _draw_kinds(sites: Sites, config: DefectConfig, rng: np.random.Generator) ->
     return kinds
 
 
-def _apply(atoms: tuple[str, ...], element: str, kind: str, rng: np.random.Generator) -> tuple[tuple[str, ...], str]:
-    """Atoms left in the column and the defect's name."""
-    if kind == "":
-        return atoms, ""
-    if kind == "V_X":
-        return atoms[1:], defect_name(kind, element)
-    if kind in ("V_2X", "V_M"):
-        return (), defect_name(kind, element)
+def _draw_foreign(column: Column, kind: str, rng: np.random.Generator) -> str:
+    """Element of a substitution, '' for a vacancy."""
+    if kind not in ("S_X", "S_M"):
+        return ""
     table = ANION_FOREIGN if kind == "S_X" else METAL_FOREIGN
-    choices = table.get(element, ("N",))
-    foreign = str(choices[rng.integers(len(choices))])
-    return (foreign, *atoms[1:]), defect_name(kind, element, foreign)
+    choices = table.get(main_element(column), ("N",))
+    return str(choices[rng.integers(len(choices))])
