@@ -1,26 +1,35 @@
-"""Preset crystals, projected along the beam: in-plane cell and atomic columns.
+"""Crystals projected along the beam, by the name of a preset or from a structure file.
 
-In-plane constants: SCIENCE section 2.6 (two independent tables agree on them); SrTiO3 from Schmidbauer et al.,
-Acta Cryst. B68 (2012) 8, doi:10.1107/S0108768111046738.
+Importing this module builds none of them: ASE's builders, its file formats and spglib are imported when a crystal is
+asked for.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Role = Literal["metal", "anion"]
+from napari_stem_gan.crystal.mentions import mentioned
+from napari_stem_gan.crystal.presets import PRESETS, preset_keys
+from napari_stem_gan.crystal.roles import Role
+
 Family = Literal["tmd", "graphene", "oxide", "other"]
 Turn = tuple[tuple[int, int], tuple[int, int]]
 
 
 class UnknownMaterial(ValueError):
     """A material that has no preset; the message lists those that have one."""
+
+
+class StructureError(ValueError):
+    """A structure file or a zone axis that cannot be used; the message says why in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -141,74 +150,118 @@ class Material:
         return float(lengths[lengths > 1e-6].min())
 
 
-def _hexagonal(a: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    return (0.0, a), (a * np.sqrt(3) / 2, a / 2)
+class _Presets(Mapping[str, Material]):
+    """The named presets, each built when it is asked for."""
+
+    def __getitem__(self, key: str) -> Material:
+        name, axis = preset_keys()[key]
+        return _build(name, axis, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(preset_keys())
+
+    def __len__(self) -> int:
+        return len(preset_keys())
+
+    def __contains__(self, key: object) -> bool:
+        return key in preset_keys()
 
 
-def _square(a: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    return (0.0, a), (a, 0.0)
+MATERIALS: Mapping[str, Material] = _Presets()
 
 
-def _tmd(metal: str, anion: str, a: float, thickness_A: float) -> Material:
-    columns = (
-        Column((0.0, 0.0), (metal,), metal, "metal"),
-        Column((1 / 3, 1 / 3), (anion, anion), anion, "anion", (thickness_A / 2, -thickness_A / 2)),
-    )
-    return Material(f"{metal}{anion}2", "tmd", _hexagonal(a), columns)
+def get_material(spec: str) -> Material:
+    """Return a preset, or the crystal in a structure file.
 
+    Parameters
+    ----------
+    spec
+        A key of `MATERIALS` (subscripts, blanks and case do not matter: ``wse2``, ``Si110``), a preset along another
+        zone axis (``Au [111]``), or a structure file and a zone axis, [001] where there is none: ``CdTe.cif [110]``,
+        ``cell.xyz [1 -1 0]``.
 
-def _perovskite(a_site: str, b_site: str, a: float) -> Material:
-    columns = (
-        Column((0.0, 0.0), (a_site,), a_site, "metal"),
-        Column((0.5, 0.5), (b_site, "O"), b_site, "metal", (a / 2, 0.0)),
-        Column((0.5, 0.0), ("O",), "O", "anion", (a / 2,)),
-        Column((0.0, 0.5), ("O",), "O", "anion", (a / 2,)),
-    )
-    return Material(f"{a_site}{b_site}O3", "oxide", _square(a), columns, layers=25, period_A=a)
-
-
-def _graphene() -> Material:
-    columns = (Column((0.0, 0.0), ("C",), "C", "anion"), Column((1 / 3, 1 / 3), ("C",), "C", "anion"))
-    return Material("graphene", "graphene", _hexagonal(2.46), columns)
-
-
-MATERIALS: dict[str, Material] = {
-    m.key: m
-    for m in (
-        _tmd("Mo", "S", 3.160, 3.13),
-        _tmd("W", "S", 3.153, 3.14),
-        _tmd("Mo", "Se", 3.289, 3.33),
-        _tmd("W", "Se", 3.282, 3.36),
-        _graphene(),
-        _perovskite("Sr", "Ti", 3.905),
-        _perovskite("Ba", "Ti", 3.994),
-    )
-}
-
-
-def get_material(name: str) -> Material:
-    """Return the preset called `name`; subscripts, spaces and case do not matter.
+    Returns
+    -------
+    Material
+        Its key gives the same crystal again; that of a file has the absolute path.
 
     Raises
     ------
     UnknownMaterial
-        If there is no such preset.
+        If there is neither such a preset nor such a file.
+    StructureError
+        If a file or a zone axis cannot be used.
     """
-    plain = _plain(name)
-    for key, material in MATERIALS.items():
-        if _plain(key) == plain:
-            return material
-    raise UnknownMaterial(f"material must be one of {', '.join(MATERIALS)}, got {name!r}; choose one of them")
+    from napari_stem_gan.crystal.structures import material_from_spec
+    from napari_stem_gan.crystal.zone_axis import split_zone_axis
+
+    text = str(spec).strip()
+    if text in MATERIALS:
+        return MATERIALS[text]
+    known, axis = _preset_and_axis(*split_zone_axis(text))
+    found = _view(known, axis) if known else material_from_spec(text)
+    if found is not None:
+        return found
+    choices = ", ".join(MATERIALS)
+    raise UnknownMaterial(
+        f"material must be one of {choices} or a structure file, got {shorten(text)!r}; choose one of them"
+    )
 
 
 def find_material(texts: Iterable[str]) -> Material | None:
-    """Return the first preset whose name occurs in `texts` (file names, metadata), or None."""
+    """Return the first preset that is named in `texts` (file names, metadata), or None."""
     for text in texts:
-        plain = _plain(text)
-        for key in sorted(MATERIALS, key=len, reverse=True):
-            if _plain(key) in plain:
-                return MATERIALS[key]
+        key = mentioned(str(text))
+        if key:
+            return MATERIALS[key]
     return None
+
+
+def _preset_and_axis(name: str, axis: str) -> tuple[str, str]:
+    """Name of the preset meant, '' for none, and its zone axis, which may be the three digits at the end of `name`."""
+    plain = _plain(name)
+    names = {alias: key for key, preset in PRESETS.items() for alias in (_plain(key), *preset.aliases)}
+    digits = re.fullmatch(r"(.+?)(\d{3})", plain)
+    if not axis and plain not in names and digits and digits[1] in names:
+        return names[digits[1]], f"[{digits[2]}]"
+    return names.get(plain.removeprefix("2h"), names.get(plain, "")), axis
+
+
+def _view(name: str, axis: str) -> Material:
+    """A preset along a zone axis, under its short key where it has one."""
+    from napari_stem_gan.crystal.zone_axis import parse_zone_axis, zone_axis_text
+
+    offered = PRESETS[name].zone_axes
+    if not axis and len(offered) > 1:
+        choices = " or ".join(f"{name} {one}" for one in offered)
+        raise UnknownMaterial(f"material {name} must have a zone axis, got none; choose {choices}")
+    if axis:
+        axis = zone_axis_text(parse_zone_axis(axis, hexagonal=not offered))
+    if not offered and axis == "[001]":
+        axis = ""
+    axis = axis or "".join(offered)
+    key = next((k for k, view in preset_keys().items() if view == (name, axis)), f"{name} {axis}")
+    return _build(name, axis, key)
+
+
+@cache
+def _build(name: str, axis: str, key: str) -> Material:
+    from napari_stem_gan.crystal.projection import material_from_atoms
+    from napari_stem_gan.crystal.zone_axis import parse_zone_axis
+
+    preset = PRESETS[name]
+    return material_from_atoms(
+        preset.build(),
+        parse_zone_axis(axis or "[001]"),
+        key=key,
+        label=f"{name} {axis}".strip(),
+        layers=preset.layers if axis in preset.zone_axes else None,
+    )
+
+
+def shorten(text: str, length: int = 80) -> str:
+    """The end of a text that is too long for a message."""
+    return text if len(text) <= length else f"…{text[-length:]}"
 
 
 def _plain(name: str) -> str:

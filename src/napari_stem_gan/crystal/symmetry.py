@@ -30,13 +30,13 @@ def rotations(material: Material) -> tuple[Turn, ...]:
     """
     kinds: dict[tuple[str, ...], int] = {}
     numbers = [kinds.setdefault(tuple(sorted(c.atoms)), len(kinds) + 1) for c in material.columns]
-    return _turns(material, np.array([c.fraction for c in material.columns]), numbers)
+    return plane_rotations(material.cell, np.array([c.fraction for c in material.columns]), numbers)
 
 
 @lru_cache(maxsize=256)
 def lattice_rotations(material: Material) -> tuple[Turn, ...]:
     """Like `rotations`, for the lattice without its atoms: 6 matrices if hexagonal, 4 if square, else 2."""
-    return _turns(material, np.zeros((1, 2)), [1])
+    return plane_rotations(material.cell, np.zeros((1, 2)), [1])
 
 
 def flat_cell(
@@ -58,16 +58,19 @@ def flat_cell(
     return lattice, np.column_stack([fractions, np.zeros(len(fractions))]), numbers
 
 
-def _turns(material: Material, fractions: NDArray[np.float64], numbers: list[int]) -> tuple[Turn, ...]:
-    found = spglib.get_symmetry(flat_cell(material.cell, fractions, numbers), symprec=TOLERANCE_A)
+def plane_rotations(
+    cell_A: NDArray[np.float64], fractions: NDArray[np.float64], numbers: list[int]
+) -> tuple[Turn, ...]:
+    """Rotations of a projected structure, given as for `flat_cell`, by angle from 0 to 360°."""
+    found = spglib.get_symmetry(flat_cell(cell_A, fractions, numbers), symprec=TOLERANCE_A)
     # spglib turns fractions (columns); rows of vectors turn with the transpose
     flat = {tuple(r[:2, :2].T.ravel().tolist()) for r in found["rotations"] if r[2, 2] == 1}
     proper = [m for m in flat if m[0] * m[3] - m[1] * m[2] == 1]
-    ordered = sorted(proper, key=lambda m: _angle(material.cell, m))
+    ordered = sorted(proper, key=lambda m: _angle(cell_A, m))
     return tuple(((m[0], m[1]), (m[2], m[3])) for m in ordered)
 
 
-def _angle(cell: NDArray[np.float64], turn: tuple[int, ...]) -> float:
+def _angle(cell_A: NDArray[np.float64], turn: tuple[int, ...]) -> float:
     """Angle in degrees, 0 to 360, by which `turn` turns a1."""
-    y, x = np.array(turn[:2]) @ cell
-    return round(float(np.rad2deg(np.arctan2(y, x) - np.arctan2(*cell[0]))) % 360, 3)
+    y, x = np.array(turn[:2]) @ cell_A
+    return round(float(np.rad2deg(np.arctan2(y, x) - np.arctan2(*cell_A[0]))) % 360, 3)
