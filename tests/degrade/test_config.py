@@ -29,7 +29,8 @@ def test_drawn_dose_covers_the_range():
 
 
 @pytest.mark.parametrize(
-    "values", [{"jitter_x_px": -1.0}, {"jitter_correlation": 1.0}, {"ringing": 1.5}, {"drift_shear": 0.6}]
+    "values", [{"jitter_x_px": -1.0}, {"jitter_correlation": 1.0}, {"ringing": 1.5}, {"drift_shear": 0.6},
+               {"flyback_px": 20.0}, {"frame_drift_px": -1.0}]
 )
 def test_impossible_scans_are_refused(values):
     with pytest.raises(ValueError, match="must"):
@@ -37,7 +38,8 @@ def test_impossible_scans_are_refused(values):
 
 
 @pytest.mark.parametrize(
-    "values", [{"dose_e_per_A2": 0.0}, {"read_noise_e": -1.0}, {"bad_pixel_fraction": 2.0}, {"gain": 0.0}]
+    "values", [{"dose_e_per_A2": 0.0}, {"read_noise_e": -1.0}, {"bad_pixel_fraction": 2.0}, {"gain": 0.0},
+               {"frames": 0}, {"frames": 1.5}, {"row_offset_e": -1.0}, {"saturation_e": -1.0}]
 )
 def test_impossible_detectors_are_refused(values):
     with pytest.raises(ValueError, match="must"):

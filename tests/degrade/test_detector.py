@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from napari_stem_gan.degrade.config import DetectorConfig
 from napari_stem_gan.degrade.detector import apply_detector, bad_pixels, count, detect_electrons, row_lines
@@ -83,3 +84,23 @@ def test_a_batch_takes_one_dose_per_image():
 def test_a_pixel_size_of_zero_is_refused():
     with pytest.raises(ValueError, match="pixel size must be positive"):
         detect(pixel_size_A=0.0)
+
+
+@pytest.mark.parametrize("expected", [3.0, 19.5, 20.5, 60.0, 1000.0])
+def test_counts_have_the_quantiles_of_the_poisson_distribution(expected):
+    counts = np.sort(count(torch.full((400, 500), expected), torch.Generator().manual_seed(1)).numpy().ravel())
+    for q in (0.001, 0.02, 0.3, 0.5, 0.9, 0.999):
+        below = stats.poisson(expected).ppf(q)
+        assert abs(counts[int(q * counts.size)] - below) <= max(1, 0.02 * np.sqrt(expected))
+    assert stats.skew(counts) == pytest.approx(expected**-0.5, abs=0.03)
+
+
+def test_row_offsets_lift_rows_by_electrons_whatever_their_signal():
+    dark, lit = (detect(value, dose_e_per_A2=1e6, row_offset_e=300.0).mean(axis=1) for value in (1e-4, 0.1))
+    assert dark.std() == pytest.approx(300.0, rel=0.15)
+    np.testing.assert_allclose(dark - dark.mean(), lit - lit.mean(), atol=30)
+
+
+def test_electrons_above_the_limit_are_clipped_only_where_there_is_one():
+    assert detect(dose_e_per_A2=1e4).max() > 50
+    assert detect(dose_e_per_A2=1e4, saturation_e=45.0).max() == 45

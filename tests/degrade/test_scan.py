@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from napari_stem_gan.degrade.config import ScanConfig
+from napari_stem_gan.degrade.noise import Noise
 from napari_stem_gan.degrade.scan import (
     apply_scan,
     as_batch,
@@ -10,6 +11,7 @@ from napari_stem_gan.degrade.scan import (
     distort,
     fast_scan_kernel,
     move_points,
+    move_systematically,
     row_jitter,
     scan_with_field,
 )
@@ -101,3 +103,39 @@ def test_a_shift_of_any_size_moves_the_image_by_just_that(shift):
     moved = distort(wave, ScanConfig(), field=field).numpy()
     expected = np.sin(0.6 * (x + shift)) + np.cos(0.5 * (y - shift))
     np.testing.assert_allclose(moved[5:-5, 5:-5], expected[5:-5, 5:-5], atol=2e-3)
+
+
+def test_the_lag_after_the_fly_back_decays_along_the_row_and_shifts_nothing_on_average():
+    field = displacement((4, 200), ScanConfig(flyback_px=3.0, flyback_length_px=10.0)).numpy()
+    assert abs(field.mean()) < 1e-5
+    assert not field[0].any()
+    fall = field[1, 0] - field[1, 0, -1]
+    np.testing.assert_allclose(fall[:60], -3.0 * np.exp(-np.arange(60) / 10), atol=1e-5)
+
+
+def test_points_follow_the_fly_back_to_where_the_spot_is_seen():
+    config, centre = ScanConfig(flyback_px=3.0, flyback_length_px=10.0, drift_scale=0.05), np.array([[30.0, 12.0]])
+    moved = apply_scan(spot(centre=tuple(centre[0])), config, np.random.default_rng(0))
+    seen = move_systematically(centre, config, moved.shape)[0]
+    assert 0.3 < seen[1] - 12 < 3
+    np.testing.assert_allclose(seen, centroid(moved), atol=0.15)
+
+
+def test_rows_of_a_batch_jitter_as_they_do_alone():
+    configs = [ScanConfig(jitter_x_px=1.0, jitter_correlation=0.5, smear_px=1.0), ScanConfig(flyback_px=2.0)]
+    image = torch.from_numpy(spot())
+    together = distort(torch.stack([image, image])[:, None], configs, Noise([5, 6]))
+    for number, config in enumerate(configs):
+        alone = distort(image, config, Noise([5 + number]))
+        torch.testing.assert_close(together[number, 0], alone, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.7, 0.95])
+def test_a_rows_shift_is_its_step_and_what_is_left_of_the_row_before(phi):
+    sigma, noise = torch.full((1, 1, 1, 1), 2.0), Noise([3])
+    series = row_jitter(50, sigma, torch.full((1, 1, 1, 1), phi), noise)[0, 0, :, 0].double().numpy()
+    steps = noise.normal("jitter", 50)[0].double().numpy()
+    expected = [steps[0] / np.sqrt(1 - phi**2)]
+    for step in steps[1:]:
+        expected.append(phi * expected[-1] + step)
+    np.testing.assert_allclose(series, 2 * (np.array(expected) - np.mean(expected)), atol=1e-4)

@@ -1,4 +1,4 @@
-"""Settings of scan distortions and detectors, and random draws of them."""
+"""Settings of contamination, scan distortions and detectors, and random draws of them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ class ScanConfig:
     """Share of the slow (Lorentzian) decay in the smear; the rest decays exponentially."""
     ringing: float = 0.0
     """Share of the readout's damped oscillation in the smear (0 to below 1)."""
+    flyback_px: float = 0.0
+    """How far the beam lags at the start of every row, after its fly-back, in pixels."""
+    flyback_length_px: float = 12.0
+    """Distance along the row in which that lag falls by a factor e, in pixels."""
+    frame_drift_px: float = 0.0
+    """How far the specimen drifts from one frame to the next, in pixels; its direction is drawn."""
 
     def __post_init__(self) -> None:
         if min(self.jitter_x_px, self.jitter_y_px, self.smear_px) < 0:
@@ -38,6 +44,11 @@ class ScanConfig:
         if not (0 <= self.ringing < 1 and 0 <= self.smear_lorentzian <= 1):
             got = (self.ringing, self.smear_lorentzian)
             raise ValueError(f"ringing and smear_lorentzian must lie between 0 and 1, got {got}; try 0 and 0.5")
+        if self.frame_drift_px < 0 or not self.flyback_length_px > abs(self.flyback_px):
+            raise ValueError(
+                "frame_drift_px must not be negative and flyback_length_px must exceed flyback_px, got "
+                f"{self.frame_drift_px}, {self.flyback_length_px} and {self.flyback_px}; try 0, 12 and 2"
+            )
         if max(abs(self.drift_shear), abs(self.drift_scale)) >= 0.5:
             raise ValueError("drift_shear and drift_scale must lie between -0.5 and 0.5; try 0.02")
 
@@ -47,7 +58,9 @@ class DetectorConfig:
     """How the detector turns the fraction of scattered electrons into numbers."""
 
     dose_e_per_A2: float = 1e5
-    """Incident dose in electrons per Å²."""
+    """Incident dose in electrons per Å², of all frames together."""
+    frames: int = 1
+    """Number of frames that share the dose and are added, each with its own jitter, noise and drift."""
     pmt_spread: float = 0.0
     """Relative spread of the photomultiplier's pulse for one electron."""
     read_noise_e: float = 0.0
@@ -58,6 +71,8 @@ class DetectorConfig:
     """Share of the slow (Lorentzian) decay in the tail; the rest decays exponentially."""
     row_noise: float = 0.0
     """Relative gain variation from row to row (standard deviation)."""
+    row_offset_e: float = 0.0
+    """Dark level's variation from row to row (standard deviation) in electrons."""
     row_line_fraction: float = 0.0
     """Fraction of rows that hold a dead stretch, replaced by its mean times 0.5 to 1.5."""
     bad_pixel_fraction: float = 0.0
@@ -66,22 +81,49 @@ class DetectorConfig:
     """Output units for one electron."""
     offset: float = 0.0
     """Output for no electron (dark level)."""
-    saturation_e: float = math.inf
-    """Electrons in a pixel above which the output is clipped."""
+    saturation_e: float = 0.0
+    """Electrons in a pixel (all frames) above which the output is clipped; 0: never."""
     quantisation: float = 0.0
     """Step of the analogue-to-digital converter in output units; 0 keeps fractions."""
 
     def __post_init__(self) -> None:
         if not (self.dose_e_per_A2 > 0 and math.isfinite(self.dose_e_per_A2)):
             raise ValueError(f"dose_e_per_A2 must be positive, got {self.dose_e_per_A2}; try 1e5")
-        if min(self.pmt_spread, self.read_noise_e, self.tail_px, self.row_noise, self.quantisation) < 0:
+        if not (self.frames == int(self.frames) and 1 <= self.frames <= 1000):
+            raise ValueError(f"frames must be a whole number from 1 to 1000, got {self.frames}; try 1")
+        noises = (self.pmt_spread, self.read_noise_e, self.tail_px, self.row_noise, self.row_offset_e)
+        if min(*noises, self.quantisation) < 0:
             raise ValueError("noise, tail and quantisation must not be negative; set them to 0 or more")
         if not 0 <= self.tail_lorentzian <= 1:
             raise ValueError(f"tail_lorentzian must lie between 0 and 1, got {self.tail_lorentzian}; try 0.5")
         if not (0 <= self.row_line_fraction <= 1 and 0 <= self.bad_pixel_fraction <= 1):
             raise ValueError("row_line_fraction and bad_pixel_fraction must lie between 0 and 1; try 0")
-        if not (self.gain > 0 and self.saturation_e > 0):
-            raise ValueError("gain and saturation_e must be positive; try 1 and inf")
+        if not (self.gain > 0 and self.saturation_e >= 0):
+            raise ValueError("gain must be positive and saturation_e not negative; try 1 and 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContaminationConfig:
+    """Contamination, in units of the brightness it is compared with (the peak of an anion column)."""
+
+    amount: float = 0.2
+    """Standard deviation of the field (0 = clean, 0.6 = heavy)."""
+    coarse_nm: float = 2.0
+    """Correlation length of the coarse part in nm."""
+    fine_nm: float = 0.35
+    """Correlation length of the fine part in nm."""
+    fine_fraction: float = 0.2
+    """Share of the fine part in the standard deviation."""
+    skew: float = 0.7
+    """0 = symmetric; larger: mostly clean with bright patches."""
+    clusters_per_100nm2: float = 0.0
+    """Number of small bright clusters on 100 nm²."""
+
+    def __post_init__(self) -> None:
+        if min(self.amount, self.fine_fraction, self.skew, self.clusters_per_100nm2) < 0 or self.fine_fraction > 1:
+            raise ValueError("contamination amounts must not be negative and fine_fraction at most 1; lower them")
+        if min(self.coarse_nm, self.fine_nm) <= 0:
+            raise ValueError("correlation lengths must be positive; try 2 nm and 0.35 nm")
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -158,4 +200,16 @@ def draw_detector(
         row_noise=sometimes(0.3, 0.03),
         row_line_fraction=sometimes(0.05, 0.03) if artefacts else 0.0,
         bad_pixel_fraction=sometimes(0.05, 0.002) if artefacts else 0.0,
+    )
+
+
+def draw_contamination(rng: np.random.Generator, *, largest: float = 0.7) -> ContaminationConfig:
+    """Draw contamination from clean to heavy (SCIENCE 2.8)."""
+    return ContaminationConfig(
+        amount=float(rng.choice([0.0, rng.uniform(0, 0.2), rng.uniform(0.1, largest)], p=[0.15, 0.35, 0.5])),
+        coarse_nm=float(np.exp(rng.uniform(np.log(0.8), np.log(6.0)))),
+        fine_nm=float(rng.uniform(0.15, 0.6)),
+        fine_fraction=float(rng.uniform(0, 0.5)),
+        skew=float(rng.uniform(0, 1.5)),
+        clusters_per_100nm2=float(rng.choice([0.0, rng.uniform(0, 8)])),
     )

@@ -9,24 +9,40 @@ import torch
 from torch import Tensor
 
 from napari_stem_gan.degrade.config import DetectorConfig
-from napari_stem_gan.degrade.scan import as_batch, per_image, smear, torch_generator
+from napari_stem_gan.degrade.noise import Noise, Source, as_noise
+from napari_stem_gan.degrade.scan import as_batch, per_image, smear
 from napari_stem_gan.image import FloatImage
 
-NORMAL_ABOVE_E = 200.0
+SERIES_ABOVE_E = 20.0
 
 
-def count(expected: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw Poisson counts; far above 200 electrons a rounded normal draw is the same and faster."""
-    if float(expected.min()) > NORMAL_ABOVE_E:
-        noise = torch.randn(expected.shape, generator=generator, device=expected.device, dtype=expected.dtype)
-        return torch.round(expected + torch.sqrt(expected) * noise)
-    return torch.poisson(expected, generator=generator)
+def count(expected: Tensor, source: Source = None) -> Tensor:
+    """Draw Poisson counts of images ``(Y, X)`` or ``(B, 1, Y, X)``.
+
+    Above 20 electrons by the Cornish-Fisher series to the fourth cumulant, rounded: its quantiles are those of the
+    Poisson distribution to a tenth of an electron, and it is ten times faster.
+
+    References
+    ----------
+    .. [1] E. A. Cornish & R. A. Fisher, "Moments and cumulants in the specification of distributions",
+       Rev. Inst. Int. Stat. 5, 307 (1938), doi:10.2307/1400905.
+    """
+    batch = expected if expected.ndim == 4 else expected[None, None]
+    noise = as_noise(source, len(batch), batch.device)
+    z = noise.normal("count", *batch.shape[1:])
+    root = torch.sqrt(batch)
+    skew = (z * z - 1) / 6
+    counts = torch.round(batch + root * z + skew + (z**3 - 3 * z) / 24 / root - (2 * z**3 - 5 * z) / 36 / root)
+    few = batch < SERIES_ABOVE_E
+    if bool(few.any()):
+        counts = torch.where(few, noise.poisson("few", torch.where(few, batch, torch.zeros_like(batch))), counts)
+    return counts.reshape(expected.shape)
 
 
-def row_lines(image: Tensor, fraction: Tensor, generator: torch.Generator | None) -> Tensor:
+def row_lines(image: Tensor, fraction: Tensor, source: Source) -> Tensor:
     """Replace random stretches of rows by their mean times 0.5 to 1.5 (Lobato et al. 2023, eq. 51)."""
-    size, _, height, width = image.shape
-    uniform = torch.rand(size, 4, height, 1, generator=generator, device=image.device, dtype=image.dtype)
+    height, width = image.shape[-2:]
+    uniform = as_noise(source, len(image), image.device).uniform("lines", 4, height, 1)
     x = torch.arange(width, device=image.device, dtype=image.dtype).view(1, 1, 1, -1)
     start = uniform[:, 1:2] * width
     dead = (uniform[:, :1] < fraction) & (x >= start) & (x < start + uniform[:, 2:3] * width)
@@ -34,9 +50,9 @@ def row_lines(image: Tensor, fraction: Tensor, generator: torch.Generator | None
     return torch.where(dead, mean * (0.5 + uniform[:, 3:4]), image)
 
 
-def bad_pixels(image: Tensor, fraction: Tensor, generator: torch.Generator | None) -> Tensor:
+def bad_pixels(image: Tensor, fraction: Tensor, source: Source) -> Tensor:
     """Blacken half of the bad pixels and let the other half flash (eqs 52, 53)."""
-    uniform = torch.rand(image.shape, generator=generator, device=image.device, dtype=image.dtype)
+    uniform = as_noise(source, len(image), image.device).uniform("bad", *image.shape[1:])
     bright = 3 * image.amax(dim=(-2, -1), keepdim=True)
     image = torch.where(uniform < fraction / 2, torch.zeros_like(image), image)
     return torch.where(uniform > 1 - fraction / 2, bright, image)
@@ -47,7 +63,7 @@ def detect_electrons(
     *,
     electrons_per_px: float | Tensor,
     config: DetectorConfig | Sequence[DetectorConfig],
-    generator: torch.Generator | None = None,
+    generator: Source = None,
 ) -> Tensor:
     """Turn the fraction of electrons that reach the detector into its output.
 
@@ -69,37 +85,57 @@ def detect_electrons(
         Detector output, same shape as `image`, in output units.
     """
     batch, configs = as_batch(image, config)
+    noise = as_noise(generator, len(configs), batch.device)
+    electrons = collect(batch * electrons_per_px, configs, noise)
+    return digitise(spoil(electrons, configs, noise), configs).reshape(image.shape)
+
+
+def collect(expected: Tensor, configs: Sequence[DetectorConfig], noise: Noise) -> Tensor:
+    """One frame's electrons as the amplifier shows them, ``(B, 1, Y, X)``, for `expected` ones of the same shape."""
 
     def value(name: str) -> Tensor:
-        return per_image(configs, name, batch)
+        return per_image(configs, name, expected)
 
-    expected = (batch * electrons_per_px).clamp(min=0)
-    if bool((value("row_noise") > 0).any()):
-        rows = torch.randn(*batch.shape[:3], 1, generator=generator, device=batch.device, dtype=batch.dtype)
-        expected = expected * (1 + value("row_noise") * rows).clamp(min=0)
-    electrons = count(expected, generator)
-    spread = torch.sqrt(electrons * value("pmt_spread") ** 2 + value("read_noise_e") ** 2)
-    if bool((spread > 0).any()):
-        noise = torch.randn(batch.shape, generator=generator, device=batch.device, dtype=batch.dtype)
-        electrons = electrons + spread * noise
+    def rows(name: str) -> Tensor:
+        return value(name) * noise.normal(name, 1, expected.shape[-2], 1)
+
+    if any(config.row_noise for config in configs):
+        expected = expected * (1 + rows("row_noise")).clamp(min=0)
+    electrons = count(expected.clamp(min=0), noise)
+    if any(config.pmt_spread or config.read_noise_e for config in configs):
+        spread = torch.sqrt(electrons * value("pmt_spread") ** 2 + value("read_noise_e") ** 2)
+        electrons = electrons + spread * noise.normal("amplifier", *expected.shape[1:])
     electrons = smear(electrons, value("tail_px"), value("tail_lorentzian"), torch.zeros_like(value("tail_px")))
-    if bool((value("row_line_fraction") > 0).any()):
-        electrons = row_lines(electrons, value("row_line_fraction"), generator)
-    if bool((value("bad_pixel_fraction") > 0).any()):
-        electrons = bad_pixels(electrons, value("bad_pixel_fraction"), generator)
-    output = torch.minimum(electrons, value("saturation_e")) * value("gain") + value("offset")
-    step = value("quantisation")
-    output = torch.where(step > 0, torch.round(output / step.clamp(min=1e-30)) * step, output)
-    return output.reshape(image.shape)
+    if any(config.row_offset_e for config in configs):
+        electrons = electrons + rows("row_offset_e")
+    return electrons
+
+
+def spoil(electrons: Tensor, configs: Sequence[DetectorConfig], noise: Noise) -> Tensor:
+    """Dead stretches of rows and bad pixels."""
+    if any(config.row_line_fraction for config in configs):
+        electrons = row_lines(electrons, per_image(configs, "row_line_fraction", electrons), noise)
+    if any(config.bad_pixel_fraction for config in configs):
+        electrons = bad_pixels(electrons, per_image(configs, "bad_pixel_fraction", electrons), noise)
+    return electrons
+
+
+def digitise(electrons: Tensor, configs: Sequence[DetectorConfig]) -> Tensor:
+    """Clip, amplify and round electrons ``(B, 1, Y, X)``."""
+    limit = per_image(configs, "saturation_e", electrons)
+    clipped = torch.where(limit > 0, torch.minimum(electrons, limit), electrons)
+    output = clipped * per_image(configs, "gain", electrons) + per_image(configs, "offset", electrons)
+    step = per_image(configs, "quantisation", electrons)
+    return torch.where(step > 0, torch.round(output / step.clamp(min=1e-30)) * step, output)
 
 
 def apply_detector(
     image: FloatImage, pixel_size_A: float, config: DetectorConfig, rng: np.random.Generator
 ) -> FloatImage:
-    """Detect a NumPy image ``(Y, X)`` of detected fractions with the config's dose; see `detect_electrons`."""
+    """Detect one frame, a NumPy image ``(Y, X)`` of detected fractions, with the config's dose; `detect_electrons`."""
     if not pixel_size_A > 0:
         raise ValueError(f"pixel size must be positive, got {pixel_size_A}; give it in Å, e.g. 0.2")
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
     electrons = config.dose_e_per_A2 * pixel_size_A**2
-    result = detect_electrons(tensor, electrons_per_px=electrons, config=config, generator=torch_generator(rng))
+    result = detect_electrons(tensor, electrons_per_px=electrons, config=config, generator=Noise.of([rng]))
     return result.numpy().astype(np.float32)

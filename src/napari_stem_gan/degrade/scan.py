@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -10,18 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_stem_gan.degrade.config import ScanConfig
+from napari_stem_gan.degrade.fast_scan import fast_scan_kernel, smear
 from napari_stem_gan.degrade.noise import Noise, Source, as_noise, torch_generator
+from napari_stem_gan.degrade.resample import moved, warp
 from napari_stem_gan.image import FloatImage
 
 __all__ = [
-    "apply_scan", "as_batch", "displacement", "distort", "fast_scan_kernel", "move_points",
-    "move_systematically", "per_image", "row_jitter", "scan_with_field", "smear", "systematic_shift", "torch_generator", "warp",
+    "apply_scan", "as_batch", "displacement", "distort", "fast_scan_kernel", "move_points", "move_systematically",
+    "per_image", "row_jitter", "scan_with_field", "smear", "systematic_shift", "torch_generator", "warp",
 ]  # fmt: skip
-KERNEL_PX = 32
-TAPS = (-2, -1, 0, 1, 2, 3)  # neighbours of a sampled point
 Config = TypeVar("Config")
 
 
@@ -145,126 +143,6 @@ def systematic_shift(
     return d_y, d_x
 
 
-def warp(image: Tensor, field: Tensor) -> Tensor:
-    """Sample ``(B, C, Y, X)`` images at displaced pixels by interpolation of fifth order.
-
-    The cubic kernel of ``grid_sample`` moves an image by up to 1.5 times a small displacement, so that drawn jitter
-    would not be the jitter of the image.
-
-    Parameters
-    ----------
-    image
-        Images ``(B, C, Y, X)``.
-    field
-        Displacement (y, x) in pixels, ``(B, 2, Y, X)``; its y part changes slowly along x.
-    """
-    return _moved(_moved(image, field[:, :1], -2), field[:, 1:], -1)
-
-
-def _moved(image: Tensor, shift: Tensor, axis: int) -> Tensor:
-    """Sample at pixels displaced by `shift` along one axis; beyond the edges the image is mirrored.
-
-    `shift` is ``(B, 1, Y, X)`` or, faster, ``(B, 1, Y, 1)``: one for each row.
-    """
-    if not bool(shift.any()):
-        return image
-    whole = torch.floor(shift)
-    part = shift - whole
-    if shift.shape[-1] == 1:
-        return _moved_rows(image, whole.long(), weights) if axis == -2 else _moved_along(image, whole.long(), weights)
-    shape = [1] * image.ndim
-    shape[axis] = image.shape[axis]
-    index = torch.arange(image.shape[axis], device=image.device).view(shape) + whole.long()
-    result = torch.zeros_like(image)
-    for tap in TAPS:
-        at = _mirrored(index + tap, image.shape[axis])
-        result.addcmul_(_lagrange(part, tap), torch.gather(image, axis, at.expand_as(image)))
-    return result
-
-
-def _moved_rows(image: Tensor, whole: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Mix whole rows: `whole` and each weight are ``(B, 1, Y, 1)``."""
-    rows = torch.arange(image.shape[-2], device=image.device) + whole[:, 0, :, 0]  # (B, Y)
-    batch = torch.arange(len(image), device=image.device)[:, None]
-    result = torch.zeros_like(image)
-    flat = image.transpose(1, 2)  # (B, Y, C, X)
-    for tap in TAPS:
-        result.addcmul_(weight, flat[batch, _mirrored(rows + tap, image.shape[-2])].transpose(1, 2))
-    return result
-
-
-def _moved_along(image: Tensor, whole: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Move each row along itself: one gather for whole pixels, then six neighbours."""
-    width = image.shape[-1]
-    columns = torch.arange(TAPS[0], width + TAPS[-1], device=image.device) + whole  # (B, 1, Y, X + 5)
-    aligned = torch.gather(image, -1, _mirrored(columns, width).expand(-1, image.shape[1], -1, -1))
-    result = torch.zeros_like(image)
-    for tap in TAPS:
-        result.addcmul_(weight, aligned[..., tap - TAPS[0] : tap - TAPS[0] + width])
-    return result
-
-
-def _mirrored(index: Tensor, length: int) -> Tensor:
-    """Indices beyond the edges, mirrored at the first and last pixel."""
-    index = index.remainder(max(2 * length - 2, 1))
-    return torch.minimum(index, (2 * length - 2 - index).abs())
-
-
-def _lagrange(part: Tensor, tap: int) -> Tensor:
-    """Weight of the neighbour `tap` at the fraction `part` of a pixel."""
-    weight = torch.ones_like(part)
-    for other in TAPS:
-        if other != tap:
-            weight = weight * ((part - other) / (tap - other))
-    return weight
-
-
-def fast_scan_kernel(length_px: Tensor, lorentzian: Tensor, ringing: Tensor) -> Tensor:
-    """Make the detector's response along the fast axis: decay and damped oscillation (eqs 48, 49).
-
-    Parameters
-    ----------
-    length_px, lorentzian, ringing
-        Decay length in pixels, share of the Lorentzian in the decay, share of the oscillation, all ``(B, 1, 1, 1)``.
-
-    Returns
-    -------
-    Tensor
-        Causal kernels ``(B, KERNEL_PX)``, each of sum 1.
-    """
-    length = length_px.view(-1, 1).clamp(min=1e-3)
-    x = torch.arange(KERNEL_PX, device=length.device, dtype=length.dtype)[None]
-    slow, fast = 1 / (1 + (x / length) ** 2), torch.exp(-x / length)
-    wave = torch.exp(-x / (2 * length)) * torch.cos(math.pi * x / (2 * length.clamp(min=1.0)))
-    slow, fast, wave = (part / part.sum(dim=1, keepdim=True) for part in (slow, fast, wave))
-    share, ring = lorentzian.view(-1, 1), ringing.view(-1, 1)
-    return (1 - ring) * (share * slow + (1 - share) * fast) + ring * wave
-
-
-def smear(image: Tensor, length_px: Tensor, lorentzian: Tensor, ringing: Tensor) -> Tensor:
-    """Convolve along the fast axis with the detector's response and take out its mean delay.
-
-    Parameters
-    ----------
-    image
-        Images ``(B, 1, Y, X)``.
-    length_px, lorentzian, ringing
-        See `fast_scan_kernel`; a length of 0 leaves the image as it is.
-    """
-    if not bool((length_px > 0).any()):
-        return image
-    kernel = fast_scan_kernel(length_px, lorentzian, ringing)
-    pad = min(KERNEL_PX, image.shape[-1] - 1)
-    padded = F.pad(image, (pad, pad, 0, 0), mode="reflect")
-    width = padded.shape[-1]
-    delay = (kernel * torch.arange(KERNEL_PX, device=kernel.device, dtype=kernel.dtype)).sum(dim=1)  # (B,)
-    frequency = torch.fft.rfftfreq(width, device=kernel.device)
-    centre = torch.exp(2j * math.pi * frequency[None] * delay[:, None])
-    response = (torch.fft.rfft(F.pad(kernel, (0, width))[:, :width], dim=1) * centre)[:, None, None]
-    smeared = torch.fft.irfft(torch.fft.rfft(padded, dim=-1) * response, n=width, dim=-1)[..., pad : width - pad]
-    return torch.where(length_px > 0, smeared, image)
-
-
 def distort(
     image: Tensor,
     config: ScanConfig | Sequence[ScanConfig],
@@ -302,9 +180,9 @@ def distort(
         shifts = field[:, :1], field[:, 1:]
     if drift_px is not None:
         shifts = shifts[0] + drift_px[:, 0].view(-1, 1, 1, 1), shifts[1] + drift_px[:, 1].view(-1, 1, 1, 1)
-    moved = _moved(_moved(batch, shifts[0], -2), shifts[1], -1)
-    moved = smear(moved, *(per_image(configs, name, moved) for name in ("smear_px", "smear_lorentzian", "ringing")))
-    return moved.reshape(image.shape)
+    seen = moved(moved(batch, shifts[0], -2), shifts[1], -1)
+    seen = smear(seen, *(per_image(configs, name, seen) for name in ("smear_px", "smear_lorentzian", "ringing")))
+    return seen.reshape(image.shape)
 
 
 def apply_scan(image: FloatImage, config: ScanConfig, rng: np.random.Generator) -> FloatImage:
