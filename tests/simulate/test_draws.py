@@ -1,7 +1,14 @@
 import numpy as np
 
 from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.simulate.draws import TMD, draw_field, draw_mask, draw_optics, random_labelled
+from napari_stem_gan.simulate.draws import (
+    TMD,
+    draw_degradation,
+    draw_field,
+    draw_mask,
+    draw_optics,
+    random_labelled,
+)
 
 
 def test_the_same_seed_draws_the_same_image_and_another_seed_another():
@@ -47,3 +54,15 @@ def test_a_mask_leaves_part_of_the_field():
     rng = np.random.default_rng(1)
     shares = [draw_mask(rng, (64, 64)).mean() for _ in range(20)]
     assert 0.2 < np.mean(shares) < 0.95
+
+
+def test_drawn_degradations_have_frames_fly_back_and_row_offsets_now_and_then():
+    rng = np.random.default_rng(0)
+    drawn = [draw_degradation(rng, 0.2) for _ in range(200)]
+    for share in (
+        np.mean([d.detector.frames > 1 for d in drawn]),
+        np.mean([d.scan.flyback_px > 0 for d in drawn]),
+        np.mean([d.detector.row_offset_e > 0 for d in drawn]),
+    ):
+        assert 0.1 < share < 0.3
+    assert all(d.scan.drift_shear == d.scan.drift_scale == 0 for d in drawn)  # the field's affine distortion is drift

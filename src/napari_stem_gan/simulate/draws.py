@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.materials import MATERIALS, Material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
-from napari_stem_gan.degrade.config import draw_detector, draw_scan, log_uniform
-from napari_stem_gan.degrade.contamination import draw_contamination, gaussian_field
+from napari_stem_gan.degrade.config import draw_contamination, draw_detector, draw_scan, log_uniform
+from napari_stem_gan.degrade.contamination import gaussian_field
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
 
 TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2"))  # what the shipped finder was trained on
+SEVERAL_FRAMES, FLY_BACK, ROW_OFFSETS = 0.2, 0.2, 0.2  # probabilities
 
 
 def draw_optics(rng: np.random.Generator) -> OpticsConfig:
@@ -39,6 +40,11 @@ def draw_optics(rng: np.random.Generator) -> OpticsConfig:
         C23=float(rng.uniform(0, 800)),
         phi23=float(rng.uniform(0, 2 * np.pi / 3)),
         C30=float(rng.normal(0, 1e4)),
+        C32=float(rng.uniform(0, 1e4)),
+        phi32=float(rng.uniform(0, np.pi)),
+        C34=float(rng.uniform(0, 1e4)),
+        phi34=float(rng.uniform(0, np.pi / 2)),
+        C50=float(rng.normal(0, 1e6)),
     )
 
 
@@ -67,12 +73,19 @@ def draw_degradation(
 ) -> Degradation:
     """Draw contamination, scan and detector; drift is left to the field's affine distortion."""
     scan = draw_scan(rng, pixel_size_A, strength=jitter_strength)
-    scan = dataclasses.replace(scan, drift_shear=0.0, drift_scale=0.0)
-    return Degradation(
-        contamination=draw_contamination(rng),
-        scan=scan,
-        detector=draw_detector(rng, dose_e_per_A2=dose_e_per_A2),
+    detector = draw_detector(rng, dose_e_per_A2=dose_e_per_A2)
+    frames = int(rng.integers(2, 9)) if rng.random() < SEVERAL_FRAMES else 1
+    scan = dataclasses.replace(
+        scan,
+        drift_shear=0.0,
+        drift_scale=0.0,
+        flyback_px=float(rng.uniform(0, 3)) if rng.random() < FLY_BACK else 0.0,
+        flyback_length_px=float(rng.uniform(4, 30)),
+        frame_drift_px=float(rng.uniform(0, 0.3)),
     )
+    offset = float(rng.uniform(0, 2)) if rng.random() < ROW_OFFSETS else 0.0
+    detector = dataclasses.replace(detector, frames=frames, row_offset_e=offset)
+    return Degradation(contamination=draw_contamination(rng), scan=scan, detector=detector)
 
 
 def draw_mask(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
