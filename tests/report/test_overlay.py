@@ -14,8 +14,11 @@ def make_image(shape: tuple[int, int] = (64, 128)) -> STEMImage:
 
 @pytest.mark.parametrize(
     ("defect", "expected"),
-    [("V_Se", "V_X"), ("V_2Se", "V_2X"), ("V_W", "V_M"), ("O_Se", "S_X"), ("Se_W", "S_M"), ("odd", "other")],
-)
+    [
+        ("V_Se", "V_X"), ("V_2Se", "V_2X"), ("V_W", "V_M"), ("O_Se", "S_X"), ("Se_W", "S_M"), ("odd", "other"),
+        ("ad_W", "A"), ("V_Ga", "V_M"), ("V_W2", "V_M"), ("V_Te", "V_X"),
+    ],
+)  # fmt: skip
 def test_a_defect_name_has_a_class(defect: str, expected: str) -> None:
     assert defect_class(defect) == expected
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from napari_stem_gan.crystal.materials import MATERIALS
+from napari_stem_gan.crystal.roles import usual_role
 from napari_stem_gan.image import STEMImage
 
 SHOWN_SIDE_PX = 1024, 2048  # smaller images are enlarged, larger ones reduced to this
@@ -22,6 +22,7 @@ STYLES = {
     "V_M": ("triangle_up", "#CC79A7"),
     "S_X": ("diamond", "#009E73"),
     "S_M": ("star", "#F0E442"),
+    "A": ("clobber", "#0072B2"),
     "other": ("triangle_down", "#D55E00"),
 }
 CORNERS: dict[str, list[tuple[float, float]]] = {
@@ -33,19 +34,25 @@ CORNERS: dict[str, list[tuple[float, float]]] = {
         ((1.3, 0.5)[k % 2] * math.sin(math.pi * k / 5), -(1.3, 0.5)[k % 2] * math.cos(math.pi * k / 5))
         for k in range(10)
     ],
-}
+    "clobber": [
+        ((1 + 0.35 * math.cos(math.pi * k / 4)) * math.sin(math.pi * k / 12),
+         -(1 + 0.35 * math.cos(math.pi * k / 4)) * math.cos(math.pi * k / 12))
+        for k in range(24)
+    ],
+}  # fmt: skip
 
 
 def defect_class(defect: str) -> str:
-    """Return the class of a defect name, a key of `STYLES`: ``V_2Se`` is a ``V_2X``, ``Se_W`` an ``S_M``."""
+    """Return the class of a defect name, a key of `STYLES`: ``V_2Se`` is a ``V_2X``, ``ad_W`` an ``A``."""
     kind, _, site = defect.partition("_")
     if not site:
         return "other"
+    if kind == "ad":
+        return "A"
     if kind == "V" and site.startswith("2"):
         return "V_2X"
-    columns = (column for material in MATERIALS.values() for column in material.columns)
-    metals = {column.sublattice for column in columns if column.role == "metal"}
-    return ("V_" if kind == "V" else "S_") + ("M" if site in metals else "X")
+    metal = usual_role(site.strip("0123456789")) == "metal"
+    return ("V_" if kind == "V" else "S_") + ("M" if metal else "X")
 
 
 def draw_overlay(
