@@ -6,9 +6,9 @@ import pytest
 from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.config import MatchConfig
-from napari_stem_gan.crystal.match import match
+from napari_stem_gan.crystal.match import indexed_spots, match, snap
 from napari_stem_gan.crystal.materials import UnknownMaterial, get_material
-from napari_stem_gan.crystal.structure import fill_field
+from napari_stem_gan.crystal.structure import fill_field, lattice_vectors_px, rotation_matrix
 from napari_stem_gan.image import STEMImage
 
 
@@ -97,6 +97,57 @@ def test_the_material_is_found_where_none_is_given(draw_crystal):
     assert found.accepted
     assert found.material == "SrTiO3"
     assert found.best_other == "BaTiO3"
+
+
+def test_errors_are_stated_and_hold(draw_crystal):
+    drawn = draw_crystal(dose_e_per_A2=2e4, contamination=0.2, seed=5)
+    found = match(calibrated(drawn), MatchConfig(material="WSe2"))
+    assert 0 < found.errors["pixel_size_A"] < 0.001
+    assert abs(found.pixel_size_A - 0.2) < 5 * found.errors["pixel_size_A"]
+    assert abs(found.rotation_deg - 12.0) < 5 * found.errors["rotation_deg"] + 0.02
+    assert set(found.errors) == {"pixel_size_A", "rotation_deg", "shear", "stretch", "fwhm_A"}
+
+
+def test_a_wrong_pixel_size_that_another_material_explains_is_said(draw_crystal):
+    found = match(calibrated(draw_crystal("MoS2")), MatchConfig(material="MoTe2"))
+    assert found.accepted, found.reason
+    assert found.best_other in ("MoS2", "WS2")
+    assert "as given" in found.reason
+
+
+def test_without_material_and_pixel_size_twins_are_refused_and_named(draw_crystal):
+    found = match(calibrated(draw_crystal("WSe2"), size=False), MatchConfig(material="auto"))
+    assert not found.accepted
+    assert "choose the material" in found.reason
+
+
+@pytest.mark.parametrize(("turn", "scale"), [(4.0, 1.06), (-4.0, 0.94)])
+def test_snap_pulls_a_lattice_placed_by_hand_onto_the_image(draw_crystal, turn, scale):
+    drawn = draw_crystal()
+    truth = np.array(drawn.parameters["vectors_px"])
+    placed = truth @ rotation_matrix(turn) * scale
+    image = calibrated(drawn)
+    found = snap(
+        image, MatchConfig(), material="WSe2", lattice_vectors_px=placed, origin_px=np.array([100.0, 90.0])
+    )
+    assert found.accepted, found.reason
+    assert found.rotation_deg == pytest.approx(12.0, abs=0.3)
+    assert np.hypot(*(found.origin_px - [100.0, 90.0])) < np.hypot(*truth[0])
+    assert site_error_px(found, drawn, "W") < 0.3
+
+
+def test_snap_on_noise_is_refused():
+    noise = STEMImage(data=np.random.default_rng(0).normal(size=(224, 256)), pixel_size_A=0.2)
+    vectors = lattice_vectors_px(get_material("WSe2"), 0.2, 5.0)
+    found = snap(noise, MatchConfig(), material="WSe2", lattice_vectors_px=vectors, origin_px=np.array([9.0, 9.0]))
+    assert not found.accepted
+
+
+def test_spots_are_where_the_reciprocal_lattice_is(draw_crystal):
+    found = match(calibrated(draw_crystal()), MatchConfig(material="WSe2"))
+    hk, frequency = indexed_spots(found)
+    np.testing.assert_allclose(frequency @ found.lattice_vectors_px.T, hk, atol=1e-9)
+    assert {(1, 0), (0, 1), (-1, 0)} <= {tuple(i) for i in hk}
 
 
 def test_noise_is_refused_with_a_reason():

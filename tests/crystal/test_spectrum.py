@@ -22,6 +22,20 @@ def test_a_wave_stands_far_above_the_background_and_noise_does_not():
     assert 0.2 < np.median(found.at(np.random.default_rng(0).uniform(0.2, 0.4, (300, 2)))) < 3
 
 
+def test_surprise_is_minus_the_logarithm_of_the_chance_in_noise():
+    found = spectrum(np.random.default_rng(1).normal(size=(512, 512)).astype(np.float32))
+    ratio = np.sort(found.ratio[:, 260:].ravel())[::-1]
+    for rank in (30, 300, 3000):
+        assert found.surprise(ratio[rank]) == pytest.approx(np.log(len(ratio) / rank), abs=0.8)
+
+
+def test_a_peak_is_located_within_a_fifth_of_a_bin():
+    found = spectrum(wave((0.0613, 0.1247)))
+    where, ratio = found.locate(np.array([[0.064, 0.127]]), 2)
+    np.testing.assert_allclose(where[0] / found.bin, np.array([0.0613, 0.1247]) / found.bin, atol=0.2)
+    assert ratio[0] > 100
+
+
 def test_beyond_nyquist_there_is_nothing():
     assert spectrum(wave((0.06, 0.125))).at(np.array([0.7, 0.1])) == 0
 

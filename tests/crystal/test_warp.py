@@ -3,7 +3,7 @@ import pytest
 
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import fill_field, lattice_vectors_px
-from napari_stem_gan.crystal.warp import measure_warp
+from napari_stem_gan.crystal.warp import mean_gradient, measure_warp, smoothing_for
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.config import OpticsConfig
 
@@ -48,3 +48,19 @@ def test_crystallinity_is_one_on_the_crystal_and_small_beside_it(lattice):
     on, beside = warp.crystallinity_at(np.array([[128.0, 70.0], [128.0, 270.0]]))
     assert on > 0.8
     assert beside < 0.2
+
+
+def test_the_mean_gradient_is_the_strain_of_the_lattice(lattice):
+    vectors, positions = lattice
+    strain = np.array([[0.004, -0.002], [0.003, -0.005]])
+    warp = measure_warp(image_of(positions @ (np.eye(2) + strain)), vectors)
+    gradient, covariance = mean_gradient(warp)
+    np.testing.assert_allclose(gradient, strain, atol=5e-4)
+    assert covariance.shape == (4, 4)
+    assert (np.diag(covariance) > 0).all()
+
+
+def test_a_weak_lattice_gets_a_wide_window():
+    assert smoothing_for(1e5, (1024, 1024), 16.0) == pytest.approx(1.6)
+    assert smoothing_for(25.0, (1024, 1024), 16.0) > 2.5
+    assert smoothing_for(0.0, (1024, 1024), 16.0) == pytest.approx(1024 / 16 / 6)

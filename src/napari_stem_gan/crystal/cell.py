@@ -1,122 +1,203 @@
-"""The average unit cell of an image: where its origin lies, which way it points, how wide its columns are."""
+"""The average unit cell of an image: where its origin lies, how wide and how bright its columns are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, optimize
 
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.spectrum import central_crop
-from napari_stem_gan.crystal.warp import Warp
+from napari_stem_gan.crystal.warp import Warp, linear
 from napari_stem_gan.image import FloatImage
 
 BINS = 36
+LARGEST_SIDE_PX = 1536
+ON_CRYSTAL = 0.6
 Z_EXPONENT = 1.5
-WIDTHS_A = np.linspace(0.7, 2.6, 20)
+EXPONENTS = (1.3, 1.9)  # of Z: low and high inner angles (SCIENCE 2.4)
+STACKED = 0.25  # ln of what two atoms in a column give over twice one, with some room
+BRIGHT = 0.1
+FWHM = 2.3548  # over sigma
+WIDTHS_A = np.linspace(0.7, 2.6, 10)
+WIDEST_A = 3.4
 
 
 @dataclass(frozen=True)
 class CellFit:
-    """Origin, sense and column width of the average cell.
+    """Origin, column width and brightness of each kind of column in the average cell.
 
     Parameters
     ----------
     origin
         Fractional position of the material's cell origin.
-    turned
-        True: the second half of the cell comes first (the crystal is turned by 60°).
     fwhm_A
         Full width at half maximum of the columns.
     correlation
         Of the model cell with the average cell (0 to 1).
     contrast
         Brightness of the strongest column over the background, in image units.
+    brightness
+        Measured brightness of each kind of column over the brightest kind, by sublattice.
+    fwhm_error_A
+        Standard error of the width, from what the model leaves of the average cell.
+    misfit
+        How far those ratios lie from what the atomic numbers allow: the largest excess of |ln ratio|.
     """
 
     origin: NDArray[np.float64]
-    turned: bool
     fwhm_A: float
+    fwhm_error_A: float
     correlation: float
     contrast: float
+    brightness: dict[str, float]
+    misfit: float
 
 
 def average_cell(data: FloatImage, vectors_px: NDArray[np.float64], warp: Warp) -> NDArray[np.float64]:
     """Average all cells of the crystal into ``(BINS, BINS)`` over fractions (a1, a2); background removed."""
-    crop = central_crop(data, 1536)
-    y0, x0 = ((n - m) // 2 for n, m in zip(data.shape, crop.shape, strict=True))
-    yy, xx = np.mgrid[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]]
-    positions = np.stack([yy.ravel(), xx.ravel()], 1).astype(float)
-    fractions = (positions - warp.at(positions)) @ np.linalg.inv(vectors_px)
-    index = np.floor((fractions % 1.0) * BINS).astype(int) % BINS
-    flat = index[:, 0] * BINS + index[:, 1]
-    sigma = 1.5 * float(np.sqrt(abs(np.linalg.det(vectors_px))))
-    weight = (warp.crystallinity_at(positions) > 0.6).astype(float)
-    if weight.sum() < 0.02 * weight.size:
+    crop = central_crop(data, LARGEST_SIDE_PX)
+    first = [(n - m) // 2 for n, m in zip(data.shape, crop.shape, strict=True)]
+    rows, cols = (np.arange(n, dtype=float) + f for n, f in zip(crop.shape, first, strict=True))
+    moved, crystallinity = warp.over(rows, cols)
+    inverse = np.linalg.inv(vectors_px)
+    flat = np.zeros(crop.shape, np.int32)
+    for axis, stride in ((0, BINS), (1, 1)):
+        along = (rows * inverse[0, axis])[:, None] + (cols * inverse[1, axis])[None]
+        along -= moved[0] * np.float32(inverse[0, axis]) + moved[1] * np.float32(inverse[1, axis])
+        flat += np.minimum(((along % 1.0) * BINS).astype(np.int32), BINS - 1) * stride
+    weight = (crystallinity > ON_CRYSTAL).astype(np.float32)
+    if weight.mean() < 0.02:
         weight[:] = 1.0
-    values = (crop - _blur(crop, sigma)).ravel()
-    counts = np.bincount(flat, weight, BINS * BINS)
-    cell = np.bincount(flat, weight * values, BINS * BINS) / np.maximum(counts, 1e-9)
+    values = crop - _blur(crop, 1.5 * float(np.sqrt(abs(np.linalg.det(vectors_px)))))
+    counts = np.bincount(flat.ravel(), weight.ravel(), BINS * BINS)
+    cell = np.bincount(flat.ravel(), (weight * values).ravel(), BINS * BINS) / np.maximum(counts, 1e-9)
     return np.asarray(cell.reshape(BINS, BINS))
 
 
 def fit_cell(
-    cell: NDArray[np.float64],
-    material: Material,
-    vectors_px: NDArray[np.float64],
-    pixel_size_A: float,
-    *,
-    senses: tuple[bool, ...] = (False, True),
+    cell: NDArray[np.float64], material: Material, vectors_px: NDArray[np.float64], pixel_size_A: float
 ) -> CellFit:
-    """Place `material` in an average cell: all shifts, the given senses, a range of widths."""
-    best: CellFit | None = None
+    """Place `material` in an average cell: all shifts and widths with brightness by atomic number, then all free."""
+    vectors_A = vectors_px * pixel_size_A
+    best = (-2.0, np.zeros(2), WIDTHS_A[0])
     spectrum = np.fft.rfft2(cell)
     spectrum[0, 0] = 0.0
+    expected = _expected(material, Z_EXPONENT)
+    for width in WIDTHS_A:
+        model = np.fft.rfft2(_model(material, vectors_A, np.zeros(2), width / FWHM, expected))
+        model[0, 0] = 0.0
+        correlation = np.fft.irfft2(spectrum * np.conj(model), s=cell.shape)
+        shift = np.unravel_index(int(correlation.argmax()), correlation.shape)
+        value = float(correlation[shift] / np.sqrt((np.fft.irfft2(model, s=cell.shape) ** 2).sum()))
+        if value > best[0]:
+            best = (value, np.array([_peak(correlation, shift, axis) for axis in (0, 1)]) / BINS, width)
+    return _freed(cell, material, vectors_A, best[1], best[2] / FWHM)
+
+
+def _freed(
+    cell: NDArray[np.float64],
+    material: Material,
+    vectors_A: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    sigma_A: float,
+) -> CellFit:
+    """Refine origin and width with every kind of column as bright as the image says (variable projection)."""
     target = cell - cell.mean()
-    norm = float(np.linalg.norm(target)) + 1e-30
-    vectors_A = tuple(np.round(vectors_px * pixel_size_A, 3).ravel().tolist())
-    for turned in senses if material.family == "tmd" else (False,):
-        for width in WIDTHS_A:
-            conjugate, power, height = _model_spectrum(material, vectors_A, float(width), turned)
-            correlation = np.fft.irfft2(spectrum * conjugate, s=cell.shape)
-            shift = np.unravel_index(int(correlation.argmax()), correlation.shape)
-            value = float(correlation[shift] / (norm * np.sqrt(power)))
-            if best is None or value > best.correlation:
-                origin = np.array([_peak(correlation, shift, axis) for axis in (0, 1)]) / BINS
-                best = CellFit(origin, turned, float(width), value, float(correlation[shift] / power) * height)
-    assert best is not None
-    return best
+
+    def solved(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        parts = _parts(material, vectors_A, values[:2], float(values[2]))
+        design = np.stack([(p - p.mean()).ravel() for p in parts], 1)
+        amplitudes, _ = optimize.nnls(design, target.ravel())
+        return amplitudes, design @ amplitudes
+
+    def left(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return solved(values)[1] - target.ravel()
+
+    low, high = WIDTHS_A[0] / FWHM / 2, WIDEST_A / FWHM
+    start = np.r_[origin, np.clip(sigma_A, low * 1.01, high * 0.99)]
+    bounds = (np.r_[origin - 0.2, low], np.r_[origin + 0.2, high])
+    fit = optimize.least_squares(left, start, bounds=bounds, x_scale=(0.05, 0.05, 0.1), max_nfev=12)
+    found = fit.x
+    amplitudes, model = solved(found)
+    variance = 2 * fit.cost / (target.size - 3) * np.linalg.pinv(fit.jac.T @ fit.jac)[2, 2]
+    norm = float(np.linalg.norm(model) * np.linalg.norm(target)) + 1e-30
+    names = _kinds(material)
+    strongest = max(float(amplitudes.max()), 1e-30)
+    return CellFit(
+        origin=np.asarray(found[:2]),
+        fwhm_A=float(FWHM * found[2]),
+        fwhm_error_A=float(FWHM * np.sqrt(variance)),
+        correlation=float(model @ target.ravel()) / norm,
+        contrast=float(np.ptp(model)),
+        brightness={n: float(a / strongest) for n, a in zip(names, amplitudes, strict=True)},
+        misfit=_misfit(material, amplitudes),
+    )
 
 
-@lru_cache(maxsize=512)
-def _model_spectrum(
-    material: Material, vectors_A: tuple[float, ...], fwhm_A: float, turned: bool
-) -> tuple[NDArray[np.complex128], float, float]:
-    """Conjugate spectrum, power and height of a centred model cell."""
-    model = model_cell(material, np.array(vectors_A).reshape(2, 2), fwhm_A, turned=turned)
-    centred = model - model.mean()
-    return np.conj(np.fft.rfft2(centred)), float((centred**2).sum()), float(np.ptp(model))
+def _kinds(material: Material) -> list[str]:
+    """Sublattices in the order in which they first occur."""
+    return list(dict.fromkeys(c.sublattice for c in material.columns))
 
 
-def model_cell(
-    material: Material, vectors_A: NDArray[np.float64], fwhm_A: float, *, turned: bool
+def _expected(material: Material, exponent: float) -> NDArray[np.float64]:
+    """Brightness of one column of each kind, Σ Z^exponent, over the brightest."""
+    value = np.zeros(len(_kinds(material)))
+    for index, kind in enumerate(_kinds(material)):
+        atoms = next(c.atoms for c in material.columns if c.sublattice == kind)
+        value[index] = sum(atomic_numbers[a] ** exponent for a in atoms)
+    return value / value.max()
+
+
+def _misfit(material: Material, amplitudes: NDArray[np.float64]) -> float:
+    """Excess of |ln ratio| of bright columns over what exponents from 1.3 to 1.9 and stacked columns allow."""
+    ranges = np.log(np.stack([_expected(material, e) for e in EXPONENTS]))  # (2, kinds)
+    measured = np.log(np.maximum(amplitudes, 1e-3 * amplitudes.max() + 1e-30))
+    bright = ranges.min(0) > np.log(BRIGHT)  # at every exponent: not the oxygen of an oxide
+    if bright.sum() < 2:
+        return 0.0
+    pairs = [(i, j) for i in np.flatnonzero(bright) for j in np.flatnonzero(bright) if i < j]
+    excess = []
+    for i, j in pairs:
+        ratio, (low, high) = measured[i] - measured[j], np.sort(ranges[:, i] - ranges[:, j])
+        excess.append(max(low - STACKED - ratio, ratio - high - STACKED, 0.0))
+    return float(max(excess))
+
+
+def _parts(
+    material: Material, vectors_A: NDArray[np.float64], origin: NDArray[np.float64], sigma_A: float
+) -> list[NDArray[np.float64]]:
+    """Gaussian columns of each kind in one periodic cell, height 1, each of shape ``(BINS, BINS)``.
+
+    A bin at index n stands for fractions n to n + 1, so that its middle is (n + 0.5) / BINS.
+    """
+    index = np.fft.fftfreq(BINS) * BINS
+    h, k = index[:, None], np.arange(BINS // 2 + 1)[None]
+    g = np.stack(np.broadcast_arrays(h, k), -1) @ np.linalg.inv(vectors_A).T  # 1/Å
+    area = abs(float(np.linalg.det(vectors_A)))
+    gaussian = 2 * np.pi * sigma_A**2 / area * np.exp(-2 * np.pi**2 * sigma_A**2 * (g**2).sum(-1))
+    gaussian = gaussian * np.sinc(h / BINS) * np.sinc(k / BINS) * BINS**2
+    parts = []
+    for kind in _kinds(material):
+        places = np.array([c.fraction for c in material.columns if c.sublattice == kind]) + origin - 0.5 / BINS
+        phase = np.exp(-2j * np.pi * (h[..., None] * places[:, 0] + k[..., None] * places[:, 1])).sum(-1)
+        parts.append(np.fft.irfft2(gaussian * phase, s=(BINS, BINS)))
+    return parts
+
+
+def _model(
+    material: Material,
+    vectors_A: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    sigma_A: float,
+    brightness: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Gaussian columns of `material` in one periodic cell, shape ``(BINS, BINS)``, strongest column about 1."""
-    i, j = np.meshgrid(np.arange(BINS) / BINS, np.arange(BINS) / BINS, indexing="ij")
-    sigma = fwhm_A / 2.3548
-    brightness = np.array([column_brightness(c.atoms) for c in material.columns])
-    total = np.zeros((BINS, BINS))
-    for column, weight in zip(material.columns, brightness / brightness.max(), strict=True):
-        f = np.array(column.fraction) * (-1 if turned else 1)
-        for di in (-1, 0, 1):
-            for dj in (-1, 0, 1):
-                d = np.stack([i - f[0] % 1 + di, j - f[1] % 1 + dj], -1) @ vectors_A
-                total += weight * np.exp(-(d**2).sum(-1) / (2 * sigma**2))
-    return total
+    """Sum of the kinds, each times its brightness."""
+    parts = _parts(material, vectors_A, origin, sigma_A)
+    return np.asarray(sum(p * b for p, b in zip(parts, brightness, strict=True)))
 
 
 def column_brightness(atoms: tuple[str, ...]) -> float:
@@ -130,9 +211,15 @@ def _peak(correlation: NDArray[np.float64], shift: tuple[np.intp, ...], axis: in
     m = int(shift[axis])
     left, middle, right = line[m - 1], line[m], line[(m + 1) % BINS]
     curvature = left - 2 * middle + right
-    return m + 0.5 + (0.5 * (left - right) / curvature if curvature < 0 else 0.0)
+    return m + (0.5 * (left - right) / curvature if curvature < 0 else 0.0)
 
 
 def _blur(data: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur by truncated windows."""
-    return np.asarray(ndimage.gaussian_filter(data, sigma, truncate=2.5, mode="reflect"), np.float32)
+    """Gaussian blur, computed on means over blocks of a quarter sigma."""
+    step = max(1, int(sigma / 4))
+    rows, cols = (n // step for n in data.shape)
+    coarse = data[: rows * step, : cols * step].reshape(rows, step, cols, step).mean((1, 3))
+    coarse = ndimage.gaussian_filter(coarse, sigma / step, truncate=3.0, mode="reflect")
+    nodes = [(np.arange(n) + 0.5) * step - 0.5 for n in coarse.shape]
+    left, right = (linear(np.arange(n, dtype=float), at) for n, at in zip(data.shape, nodes, strict=True))
+    return np.asarray(left @ coarse @ right.T, np.float32)

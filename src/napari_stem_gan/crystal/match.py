@@ -3,120 +3,29 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.config import MatchConfig
+from napari_stem_gan.crystal.grains import other_grains
+from napari_stem_gan.crystal.lattice import LatticeMatch
 from napari_stem_gan.crystal.materials import MATERIALS, Material, get_material
-from napari_stem_gan.crystal.search import LatticeFit, search
+from napari_stem_gan.crystal.place import place
+from napari_stem_gan.crystal.search import LatticeFit, judge, refine, search
 from napari_stem_gan.crystal.spectrum import Spectrum, spectrum
-from napari_stem_gan.crystal.structure import Sites, fill_field
-from napari_stem_gan.crystal.warp import Warp, measure_warp
 from napari_stem_gan.image import A_PER_NM, STEMImage
+
+__all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
 SMALLEST_CELL_PX = 6.0
 LARGEST_CELL_PX = 120.0
-LARGEST_DISTORTION = 0.12
-LEAST_CORRELATION = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatticeMatch:
-    """What Match found on one image; `accepted` says whether to trust it, `reason` says why.
-
-    Parameters
-    ----------
-    accepted, reason
-        Verdict in words.
-    material
-        Preset that was matched (or looked for).
-    pixel_size_A
-        Pixel size from the lattice; the nominal one where nothing was matched.
-    nominal_pixel_size_A
-        Pixel size of the file or the user, or None.
-    rotation_deg
-        Angle of a1 from +x towards +y, between −60 and 60 (hexagonal) or −45 and 45 (square).
-    lattice_vectors_px
-        Rows a1 and a2 as (y, x) in pixels.
-    origin_px
-        Position of one cell origin, (y, x), near the image's centre.
-    scale_error
-        Nominal pixel size over measured, minus 1 (0.03: the file says 3 % too large).
-    shear, stretch
-        Scan shear and the relative stretch of y against x, of the matched lattice.
-    fwhm_A
-        Full width at half maximum of the columns in Å.
-    contrast
-        Brightness of the strongest column over the background, in image units.
-    goodness
-        0 to 1.
-    best_other
-        The material that would fit instead, or ''.
-    warp
-        Displacement field of the lattice, for the sites.
-    """
-
-    accepted: bool
-    reason: str
-    material: str
-    pixel_size_A: float | None
-    nominal_pixel_size_A: float | None
-    rotation_deg: float = 0.0
-    lattice_vectors_px: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 2)))
-    origin_px: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    scale_error: float = 0.0
-    shear: float = 0.0
-    stretch: float = 0.0
-    fwhm_A: float = 0.0
-    contrast: float = 0.0
-    goodness: float = 0.0
-    best_other: str = ""
-    warp: Warp | None = None
-
-    def sites(self, shape: tuple[int, int], *, margin_px: float = 0.0) -> Sites:
-        """Column sites on an image of `shape`, displaced with the lattice's warp.
-
-        Raises
-        ------
-        ValueError
-            If nothing was matched.
-        """
-        if not self.accepted:
-            raise ValueError(f"the image must be matched first: {self.reason}")
-        wide = fill_field(
-            get_material(self.material), self.lattice_vectors_px, shape,
-            origin_px=self.origin_px, margin_px=margin_px + 0.2 * float(np.hypot(*self.lattice_vectors_px[0])),
-        )  # fmt: skip
-        positions = wide.positions_px
-        if self.warp is not None:
-            positions = positions + self.warp.at(positions)
-        keep = ((positions >= -margin_px) & (positions <= np.array(shape) - 1 + margin_px)).all(1)
-        return Sites(wide.material, positions[keep], wide.column[keep])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON; lengths in nm where a user reads them."""
-        nm = None if self.pixel_size_A is None else self.pixel_size_A / A_PER_NM
-        nominal = None if self.nominal_pixel_size_A is None else self.nominal_pixel_size_A / A_PER_NM
-        return {
-            "accepted": self.accepted,
-            "reason": self.reason,
-            "material": self.material,
-            "pixel_size_nm": nm,
-            "nominal_pixel_size_nm": nominal,
-            "rotation_deg": self.rotation_deg,
-            "lattice_vectors_px": self.lattice_vectors_px.tolist(),
-            "origin_px": self.origin_px.tolist(),
-            "scale_error": self.scale_error,
-            "shear": self.shear,
-            "stretch": self.stretch,
-            "fwhm_nm": self.fwhm_A / A_PER_NM,
-            "goodness": self.goodness,
-            "best_other": self.best_other,
-        }
+LEAST_SURPRISE = 25.0
+LARGEST_UNTOLD = 0.1
+TWIN = 0.8
+CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
+PLACED = 3
 
 
 def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None = None) -> LatticeMatch:
@@ -141,15 +50,81 @@ def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None
     UnknownMaterial
         If the material has no preset.
     """
-    nominal = image.pixel_size_A if config.pixel_size_nm is None else config.pixel_size_nm * A_PER_NM
+    nominal = _nominal(image, config)
     auto = config.material.strip().lower() in ("", "auto")
     wanted = list(MATERIALS.values()) if auto else [get_material(config.material)]
     found = spectrum(image.data)
     results = [_match_one(image, found, m, nominal, config) for m in wanted if not (stop and stop.is_set())]
-    best = max(results, key=_rank) if results else _refused("stopped", wanted[0], nominal)
-    if best.accepted and auto:
-        return _name_twins(best, results)
-    return best if best.accepted or auto else _with_advice(best, image, found, config, stop)
+    best = _best(results) if results else _refused("stopped", wanted[0], nominal)
+    if not best.accepted:
+        return best if auto else _with_advice(best, image, found, config, stop)
+    best = replace(best, other_grains=other_grains(image, found, best))
+    return _name_twins(best, results) if auto else _with_doubt(best)
+
+
+def snap(
+    image: STEMImage,
+    config: MatchConfig,
+    *,
+    material: str,
+    lattice_vectors_px: NDArray[np.float64],
+    origin_px: NDArray[np.float64],
+) -> LatticeMatch:
+    """Refine a lattice that was placed by hand; it may be off by some 5° and 10 %.
+
+    Parameters
+    ----------
+    image
+        The image.
+    config
+        Tolerances; its material is not used.
+    material
+        Crystal whose lattice was placed.
+    lattice_vectors_px
+        Rows a1 and a2 as (y, x) in pixels.
+    origin_px
+        Position of a cell origin, (y, x); the match takes the equivalent cell that lies nearest.
+    """
+    crystal, nominal = get_material(material), _nominal(image, config)
+    found = spectrum(image.data)
+    near = _around(found, _transposed_inverse(lattice_vectors_px))
+    fits = [judge(found, crystal, _transposed_inverse(r)) for r in near]
+    fits = [f for f in fits if abs(np.linalg.det(f.vectors_px) / np.linalg.det(lattice_vectors_px) - 1) < 0.25]
+    if not fits:
+        return _refused("no lattice was found near the one placed by hand", crystal, nominal)
+    result = _placed(image, found, max(fits, key=lambda f: f.surprise), crystal, nominal, (0.0, np.inf))
+    if not result.accepted:
+        return result
+    vectors = result.lattice_vectors_px
+    moved = result.origin_px + np.rint((np.asarray(origin_px) - result.origin_px) @ np.linalg.inv(vectors)) @ vectors
+    return replace(result, origin_px=moved, other_grains=other_grains(image, found, result))
+
+
+def indexed_spots(found: LatticeMatch, *, highest: int = 4) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Indices (h, k) and frequencies (fy, fx) in cycles per pixel of the lattice's reflections below Nyquist."""
+    span = range(-highest, highest + 1)
+    hk = np.array([(h, k) for h in span for k in span if (h, k) != (0, 0)])
+    frequency = hk @ np.linalg.inv(found.lattice_vectors_px).T
+    inside = (np.abs(frequency) < 0.5).all(1)
+    return hk[inside], frequency[inside]
+
+
+def _transposed_inverse(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Real lattice to reciprocal lattice and back."""
+    return np.asarray(np.linalg.inv(vectors).T, np.float64)
+
+
+def _nominal(image: STEMImage, config: MatchConfig) -> float | None:
+    return image.pixel_size_A if config.pixel_size_nm is None else config.pixel_size_nm * A_PER_NM
+
+
+def _around(found: Spectrum, reciprocal: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Refinements of a reciprocal lattice from starts turned and scaled a little."""
+    starts = []
+    for angle in np.deg2rad(np.linspace(-5, 5, 11)):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        starts += [reciprocal @ turn * scale for scale in np.linspace(0.9, 1.1, 11)]
+    return [refine(found, start) for start in starts]
 
 
 def _with_advice(
@@ -158,8 +133,8 @@ def _with_advice(
     """Add to a refusal what would fit instead: another material, or another pixel size."""
     nominal = refused.nominal_pixel_size_A
     others = [m for k, m in MATERIALS.items() if k != refused.material and not (stop and stop.is_set())]
-    better = max((_match_one(image, found, m, nominal, config) for m in others), key=_rank, default=refused)
-    if better.accepted:
+    better = _best([refused, *(_match_one(image, found, m, nominal, config) for m in others)])
+    if better.accepted and nominal is not None:
         return replace(refused, best_other=better.material, reason=f"{refused.reason}; {better.material} would fit")
     free = _match_one(image, found, get_material(refused.material), None, config) if nominal is not None else refused
     if free.accepted and free.pixel_size_A:
@@ -169,17 +144,53 @@ def _with_advice(
     return refused
 
 
+def _best(results: list[LatticeMatch]) -> LatticeMatch:
+    """The best of several materials: one that leaves reflections out loses to one that has them all."""
+    if len(results) > 1:
+        results = [_undistorted(r) for r in results]
+    enough = 0.85 * max((r.surprise for r in results if r.accepted), default=0.0)
+    return max((r for r in results if r.surprise >= enough or not r.accepted), key=_rank)
+
+
+def _undistorted(result: LatticeMatch) -> LatticeMatch:
+    """A strongly sheared lattice is accepted only for a material that the user named."""
+    if not result.accepted or abs(result.shear) + abs(result.stretch) < LARGEST_UNTOLD:
+        return result
+    reason = f"{result.label} would fit only with strong drift; choose the material if it is {result.label}"
+    return replace(result, accepted=False, reason=reason)
+
+
 def _rank(result: LatticeMatch) -> tuple[bool, float]:
-    return result.accepted, result.goodness * (1 - 2 * min(abs(result.scale_error), 0.3))
+    drift = abs(result.shear) + abs(result.stretch)
+    return result.accepted, round(result.goodness * (1 - 2 * min(abs(result.scale_error), 0.3)) / (1 + 4 * drift), 2)
+
+
+def _with_doubt(best: LatticeMatch) -> LatticeMatch:
+    """Name the preset of the same lattice that would need no correction of the pixel size."""
+    if abs(best.scale_error) < WORTH_DOUBT:
+        return best
+    own = get_material(best.material)
+    for key, other in MATERIALS.items():
+        same = np.allclose(other.cell / other.constant_A, own.cell / own.constant_A, atol=1e-3)
+        error = (1 + best.scale_error) * own.constant_A / other.constant_A - 1
+        if same and other.family == own.family and abs(error) < CONFIRMED:
+            reason = f"{best.reason}; {other.label} would fit the pixel size as given"
+            return replace(best, best_other=key, reason=reason)
+    return best
 
 
 def _name_twins(best: LatticeMatch, results: list[LatticeMatch]) -> LatticeMatch:
-    """Say which other materials the lattice cannot tell from the best."""
-    near = [r for r in results if r.accepted and _rank(r)[1] > 0.8 * _rank(best)[1]]
-    twins = [r.material for r in near if r.material != best.material]
+    """Say which other materials the lattice and its columns cannot tell from the best; without a pixel size, refuse."""
+    near = [r for r in results if r.accepted and r.surprise > TWIN * best.surprise and r.material != best.material]
+    twins = [r for r in near if _rank(r)[1] > TWIN * _rank(best)[1]]
     if not twins:
         return best
-    return replace(best, best_other=twins[0], reason=f"{best.reason}; the lattice alone also fits {', '.join(twins)}")
+    told = ", ".join(r.label for r in twins)
+    if best.nominal_pixel_size_A is None:
+        advice = "choose the material or give the pixel size"
+        reason = f"without a pixel size {best.label} fits, but so does {told}; {advice}"
+        return replace(best, accepted=False, best_other=twins[0].material, reason=reason)
+    return replace(best, best_other=twins[0].material, reason=f"{best.reason}; the lattice alone also fits {told}")
 
 
 def _match_one(
@@ -188,14 +199,16 @@ def _match_one(
     """Search, refine, place and judge one material."""
     sizes = _pixel_sizes(image, material, nominal, config.max_scale_error)
     fits = search(found, material, sizes)
-    if not fits:
+    if not fits or fits[0].surprise < LEAST_SURPRISE:
         return _refused("no periodic structure was found in the image", material, nominal)
-    good = [f for f in fits if f.goodness >= config.min_goodness][:3]
+    good = [f for f in fits if f.goodness >= config.min_goodness and f.surprise >= LEAST_SURPRISE][:PLACED]
     if good:
-        return max((_placed(image, f, material, nominal, sizes) for f in good), key=_rank)
-    fit = fits[0]
+        return max((_placed(image, found, f, material, nominal, sizes) for f in good), key=_rank)
+    fit = max(fits, key=lambda f: f.goodness)
+    if fit.goodness >= config.min_goodness:
+        return _refused("no periodic structure was found that stands out from the noise", material, nominal)
     reason = (
-        f"no {material.key} lattice was found (goodness {fit.goodness:.2f} of {config.min_goodness:.2f} needed: "
+        f"no {material.label} lattice was found (goodness {fit.goodness:.2f} of {config.min_goodness:.2f} needed: "
         f"{100 * fit.present:.0f} % of its reflections are there, {100 * fit.explained:.0f} % of the peaks fit)"
     )
     return replace(_refused(reason, material, nominal), goodness=fit.goodness)
@@ -212,88 +225,37 @@ def _pixel_sizes(
 
 
 def _placed(
-    image: STEMImage, fit: LatticeFit, material: Material, nominal: float | None, sizes: tuple[float, float]
-) -> LatticeMatch:
-    """Measure warp and average cell, and turn a lattice fit into a match."""
-    vectors = fit.vectors_px
-    size = float(np.sqrt(abs(np.linalg.det(material.cell)) / abs(np.linalg.det(vectors))))
-    warp = measure_warp(image.data, vectors)
-    cell = fit_cell(average_cell(image.data, vectors, warp), material, vectors, size)
-    origin = cell.origin @ vectors
-    vectors = _canonical(-vectors if cell.turned else vectors, material)
-    rotation, shear, stretch, distortion = _distortion(vectors, material, size)
-    centre = np.array(image.shape) / 2
-    origin = origin + np.rint((centre - origin) @ np.linalg.inv(vectors)) @ vectors
-    result = LatticeMatch(
-        accepted=True,
-        reason=_verdict(material, size, nominal),
-        material=material.key,
-        pixel_size_A=size,
+    image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material, nominal: float | None,
+    sizes: tuple[float, float],
+) -> LatticeMatch:  # fmt: skip
+    """Place a lattice fit on the image and judge it."""
+    result = place(image, found, fit, material)
+    size = result.pixel_size_A or 0.0
+    result = replace(
+        result,
+        reason=_verdict(material, size, nominal) if result.accepted else result.reason,
         nominal_pixel_size_A=nominal,
-        rotation_deg=rotation,
-        lattice_vectors_px=vectors,
-        origin_px=origin,
         scale_error=0.0 if nominal is None else nominal / size - 1,
-        shear=shear,
-        stretch=stretch,
-        fwhm_A=cell.fwhm_A,
-        contrast=cell.contrast,
-        goodness=fit.goodness * max(cell.correlation, 0.0),
-        warp=warp,
     )
-    return _judged(result, cell, distortion, sizes)
-
-
-def _judged(result: LatticeMatch, cell: CellFit, distortion: float, sizes: tuple[float, float]) -> LatticeMatch:
-    """Refuse a placed lattice that is too distorted or does not look like the crystal."""
-    name = result.material
-    if distortion > LARGEST_DISTORTION:
-        reason = f"the lattice found is {100 * distortion:.0f} % distorted from {name}, which a scan does not do"
-    elif result.pixel_size_A is None or not 0.99 * sizes[0] <= result.pixel_size_A <= 1.01 * sizes[1]:
-        reason = f"the lattice found would need a pixel size outside the allowed range; check it or the material {name}"
-    elif cell.correlation < LEAST_CORRELATION:
-        reason = f"a lattice was found but its cell does not look like {name} (correlation {cell.correlation:.2f})"
-    else:
+    low, high = sizes
+    if low * 0.99 <= size <= high * 1.01 or not result.accepted:
         return result
-    return replace(result, accepted=False, reason=reason, pixel_size_A=result.nominal_pixel_size_A)
+    reason = "the lattice found needs a pixel size far from the given one; check the pixel size and the material"
+    return replace(result, accepted=False, reason=reason)
 
 
 def _verdict(material: Material, size: float, nominal: float | None) -> str:
     nm = size / A_PER_NM
     if nominal is None:
-        return f"{material.key} lattice found; pixel size {nm:.5f} nm taken from the lattice"
+        return f"{material.label} lattice found; pixel size {nm:.5f} nm taken from the lattice"
     error = 100 * (nominal / size - 1)
-    if abs(error) < 0.3:
-        return f"{material.key} lattice found; pixel size {nm:.5f} nm confirmed"
+    if abs(error) < 100 * CONFIRMED:
+        return f"{material.label} lattice found; pixel size {nm:.5f} nm confirmed"
     wrong = f"{abs(error):.1f} % too {'large' if error > 0 else 'small'}"
-    return f"{material.key} lattice found; pixel size is {wrong}, {nm:.5f} nm by the lattice"
+    return f"{material.label} lattice found; pixel size is {wrong}, {nm:.5f} nm by the lattice"
 
 
 def _refused(reason: str, material: Material, nominal: float | None) -> LatticeMatch:
     return LatticeMatch(
         accepted=False, reason=reason, material=material.key, pixel_size_A=nominal, nominal_pixel_size_A=nominal
     )
-
-
-def _canonical(vectors: NDArray[np.float64], material: Material) -> NDArray[np.float64]:
-    """The equivalent cell whose a1 points nearest to +x (turns by 120° keep a 2H crystal, by 90° a square one)."""
-    turn = np.array([[0, 1], [-1, 0]]) if material.family == "oxide" else np.array([[-1, 1], [-1, 0]])
-    if material.family == "graphene":
-        turn = np.array([[0, 1], [-1, 1]])
-    options = [vectors]
-    for _ in range(5):
-        options.append(turn @ options[-1])
-    return min(options, key=lambda v: (round(abs(float(np.arctan2(v[0, 0], v[0, 1]))), 6), -v[0, 0]))
-
-
-def _distortion(
-    vectors: NDArray[np.float64], material: Material, size: float
-) -> tuple[float, float, float, float]:
-    """Rotation in degrees, shear, stretch and largest strain of `vectors` against the ideal cell."""
-    deformation = np.linalg.inv(material.cell) @ vectors * size  # row vectors: ideal @ deformation = measured
-    left, values, right = np.linalg.svd(deformation)
-    turn = left @ right
-    strain = right.T @ np.diag(values) @ right
-    rotation = float(np.rad2deg(np.arctan2(turn[1, 0], turn[1, 1])))
-    worst = float(np.abs(values - 1).max()) if np.linalg.det(turn) > 0 else 1.0
-    return rotation, float(2 * strain[0, 1]), float(strain[0, 0] - strain[1, 1]), worst

@@ -14,6 +14,13 @@ from skimage.restoration import unwrap_phase
 
 from napari_stem_gan.image import FloatImage
 
+ON_CRYSTAL = 0.6
+SMALLEST_WINDOW = 1.6
+LOCAL_SIGNAL = 0.06  # so that the power within the window is some four times the background's
+STRONG = 0.25  # of the strongest low reflection
+REACH, MOST_REFLECTIONS = 2.4, 9
+CORRELATED_POINTS = 50.0  # 4π σ² of the window over the area of a grid point, (σ / 2)²
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -24,15 +31,18 @@ class Warp:
     displacement_px
         Shape ``(2, y, x)`` as (dy, dx), on a coarse grid.
     crystallinity
-        Amplitude of the lattice over its median, shape ``(y, x)``; about 1 on the crystal, near 0 beside it.
+        Amplitude of the lattice over its usual value on the crystal, shape ``(y, x)``; about 1 on it, near 0 beside it.
     grid_y, grid_x
         Pixel coordinates of the coarse grid.
+    scale
+        That usual amplitude in image units, to compare grains.
     """
 
     displacement_px: NDArray[np.float64]
     crystallinity: NDArray[np.float64]
     grid_y: NDArray[np.float64]
     grid_x: NDArray[np.float64]
+    scale: float = 1.0
 
     def at(self, positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
         """Displacement (dy, dx) in pixels at positions ``(N, 2)``."""
@@ -44,6 +54,14 @@ class Warp:
         where = self._index(positions_px)
         return np.asarray(ndimage.map_coordinates(self.crystallinity, where, order=1, mode="nearest"))
 
+    def over(
+        self, rows: NDArray[np.float64], cols: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Displacement ``(2, rows, cols)`` in pixels and crystallinity ``(rows, cols)`` on a grid of pixels."""
+        left, right = linear(rows, self.grid_y), linear(cols, self.grid_x).T
+        moved = np.stack([left @ part.astype(np.float32) @ right for part in self.displacement_px])
+        return moved, left @ self.crystallinity.astype(np.float32) @ right
+
     def _index(self, positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
         step_y, step_x = self.grid_y[1] - self.grid_y[0], self.grid_x[1] - self.grid_x[0]
         return np.stack(
@@ -51,7 +69,13 @@ class Warp:
         )
 
 
-def measure_warp(data: FloatImage, vectors_px: NDArray[np.float64], *, smoothing: float = 1.6) -> Warp:
+def linear(at: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Matrix ``(at, nodes)`` that interpolates linearly from equally spaced nodes, constant beyond them."""
+    place = np.clip((at - nodes[0]) / (nodes[1] - nodes[0]), 0, len(nodes) - 1)
+    return np.maximum(1 - np.abs(place[:, None] - np.arange(len(nodes))[None]), 0).astype(np.float32)
+
+
+def measure_warp(data: FloatImage, vectors_px: NDArray[np.float64], *, smoothing: float = SMALLEST_WINDOW) -> Warp:
     """Measure the displacement of the lattice `vectors_px` across `data`.
 
     Parameters
@@ -66,18 +90,75 @@ def measure_warp(data: FloatImage, vectors_px: NDArray[np.float64], *, smoothing
     constant = float(np.sqrt(abs(np.linalg.det(vectors_px))))
     sigma = smoothing * constant
     grid_y, grid_x = (_grid(n, sigma / 2) for n in data.shape)
-    indices = np.array([(1, 0), (0, 1), (1, 1), (1, -1)], float)
-    reciprocal = np.linalg.inv(vectors_px).T
-    g = indices @ reciprocal  # (4, 2)
-    nearest = np.hypot(*g.T)
-    keep = nearest < 1.3 * nearest.min()
-    g = g[keep if keep.sum() >= 2 else nearest <= np.sort(nearest)[1]]
+    g = _strong_reflections(data, np.asarray(np.linalg.inv(vectors_px).T, np.float64))
     local = np.stack([_demodulate(data, k, grid_y, grid_x, sigma) for k in g])  # (G, y, x)
     amplitude = np.abs(local)
     phases = np.stack([_unwrapped(a) for a in local])
-    weight = amplitude / np.median(amplitude, axis=(1, 2), keepdims=True)
+    usual = np.maximum(
+        np.median(amplitude, axis=(1, 2), keepdims=True),
+        ON_CRYSTAL * np.quantile(amplitude, 0.95, axis=(1, 2), keepdims=True),
+    )
+    weight = amplitude / usual
     displacement = _solve(g, phases, weight)
-    return Warp(displacement, np.asarray(np.median(weight, axis=0)), grid_y, grid_x)
+    return Warp(displacement, np.asarray(np.median(weight, axis=0)), grid_y, grid_x, float(np.median(usual)))
+
+
+def smoothing_for(signal_to_background: float, shape: tuple[int, int], constant_px: float) -> float:
+    """Window, in lattice constants, in which the lattice's phase is known to about a third of a radian.
+
+    Parameters
+    ----------
+    signal_to_background
+        Power of a low reflection over the background in the (smoothed) spectrum of the whole image.
+    shape
+        Height and width of the image in pixels.
+    constant_px
+        Lattice constant in pixels.
+    """
+    needed = np.sqrt(LOCAL_SIGNAL * shape[0] * shape[1] / max(signal_to_background, 1.0)) / constant_px
+    return float(np.clip(needed, SMALLEST_WINDOW, max(SMALLEST_WINDOW, min(shape) / constant_px / 6)))
+
+
+def mean_gradient(warp: Warp) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Uniform part of a warp: gradient ``(2, 2)`` with ``displacement = position @ gradient``, and its covariance.
+
+    Returns
+    -------
+    tuple
+        The gradient, and the covariance ``(4, 4)`` of its elements in row order; neighbouring grid points share their
+        window, so that about one in `CORRELATED_POINTS` counts.
+    """
+    yy, xx = np.meshgrid(warp.grid_y, warp.grid_x, indexing="ij")
+    design = np.stack([np.ones(yy.size), yy.ravel() - yy.mean(), xx.ravel() - xx.mean()], 1)
+    weight = np.clip(warp.crystallinity, 0.0, 1.5).ravel() ** 2
+    target = warp.displacement_px.reshape(2, -1).T  # (N, 2)
+    normal = design.T @ (design * weight[:, None])
+    solution = np.linalg.solve(normal, design.T @ (target * weight[:, None]))  # (3, 2)
+    left = target - design @ solution
+    independent = max(weight.sum() / CORRELATED_POINTS, 3.5)
+    variance = (left**2 * weight[:, None]).sum(0) / weight.sum() * independent / (independent - 3.0)
+    spread = np.linalg.inv(normal)[1:, 1:] * CORRELATED_POINTS  # (2, 2)
+    return np.asarray(solution[1:], np.float64), np.asarray(np.kron(spread, np.diag(variance)), np.float64)
+
+
+def _strong_reflections(
+    data: FloatImage, reciprocal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The lowest reflections that are strong enough and span the plane, ``(G, 2)``; read in 16 wide windows."""
+    indices = np.array([(h, k) for h in range(-2, 3) for k in range(-2, 3) if (h, k) > (0, 0)], float)
+    g = indices @ reciprocal
+    length = np.hypot(*g.T)
+    order = np.argsort(length, kind="stable")
+    order = order[(length[order] < REACH * length.min()) & (np.abs(g[order]) < 0.48).all(1)][:MOST_REFLECTIONS]
+    grids = [np.linspace(n / 8, n * 7 / 8, 4) for n in data.shape]
+    mean = np.array([np.abs(_demodulate(data, k, grids[0], grids[1], min(data.shape) / 10)).mean() for k in g[order]])
+    relative = (length[order] / length.min()).round(1)
+    shell = np.searchsorted(np.unique(relative), relative)
+    for last in range(int(shell.max()) + 1):
+        chosen = (shell <= last) & (mean > STRONG * mean.max())
+        if np.linalg.matrix_rank(indices[order][chosen]) == 2:
+            return np.asarray(g[order][chosen])
+    return np.asarray(g[order])
 
 
 def _grid(length: int, step: float) -> NDArray[np.float64]:

@@ -1,0 +1,129 @@
+"""Match on drawn images of all two-dimensional presets: how often right, how often refused, how often wrong.
+
+    OMP_NUM_THREADS=1 python benchmarks/match_draws.py --count 200 [--seed 1] [--auto]
+
+Each draw: a random preset, rotation, probe, pixel size (the file's wrong by up to ±6 %), scan shear up to ±2 %, dose
+10³ to 10⁵ e/Å², contamination with a standard deviation up to 0.6 of the anion column, jitter, detector, and a side of
+512, 768 or 1024 pixels. Right: pixel size within 0.3 % and rotation within 0.2° (up to a symmetry of the crystal).
+With --auto the material is not told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
+from napari_stem_gan.crystal.match import LatticeMatch, match
+from napari_stem_gan.crystal.materials import MATERIALS, Material
+from napari_stem_gan.crystal.structure import lattice_vectors_px
+from napari_stem_gan.degrade.config import log_uniform
+from napari_stem_gan.degrade.contamination import draw_contamination
+from napari_stem_gan.image import STEMImage
+from napari_stem_gan.simulate.draws import draw_degradation, draw_optics
+from napari_stem_gan.simulate.pairs import Field, degrade, ideal_image
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """One image and the truth about it."""
+
+    image: STEMImage
+    material: Material
+    pixel_size_A: float
+    rotation_deg: float
+    vectors_px: np.ndarray
+    dose_e_per_A2: float
+    contamination: float
+    shear: float
+
+
+def draws(count: int, seed: int) -> Iterator[Draw]:
+    """Draw images, the presets in turn."""
+    flat = [m for m in MATERIALS.values() if m.layers == 1]
+    for number, sequence in enumerate(np.random.SeedSequence(seed).spawn(count)):
+        yield draw(flat[number % len(flat)], np.random.default_rng(sequence))
+
+
+def draw(material: Material, rng: np.random.Generator) -> Draw:
+    """Draw one image of a material."""
+    side = int(rng.choice([512, 768, 1024]))
+    size = log_uniform(rng, 0.11, 0.26)
+    rotation, shear = float(rng.uniform(0, 360)), float(rng.uniform(-0.02, 0.02))
+    scan = np.array([[1.0, shear], [0.0, 1.0]])  # x moves with y
+    vectors = lattice_vectors_px(material, size, rotation, scan)
+    y, x = rng.uniform(0, side, 2)
+    field = Field(material=material, vectors_px=vectors, origin_px=(y, x), shape=(side, side), pixel_size_A=size)
+    degradation = draw_degradation(rng, size, dose_e_per_A2=(1e3, 1e5), jitter_strength=0.25)
+    dirt = dataclasses.replace(draw_contamination(rng), amount=float(rng.uniform(0, 0.6)))
+    degradation = dataclasses.replace(degradation, contamination=dirt)
+    ideal = ideal_image(field, draw_optics(rng), DefectConfig(), rng, stack_factor=float(rng.uniform(1.0, 1.2)))
+    image = degrade(ideal, degradation, rng).image
+    nominal = size * float(rng.uniform(0.94, 1.06))
+    return Draw(
+        dataclasses.replace(image, pixel_size_A=nominal, name=f"drawn {material.key}"), material, size, rotation,
+        vectors, degradation.detector.dose_e_per_A2, dirt.amount, shear,
+    )  # fmt: skip
+
+
+def errors(found: LatticeMatch, truth: Draw) -> tuple[float, float, float]:
+    """Relative error of the pixel size, rotation error in degrees, with and without regard to the sense."""
+    turns = 360 / symmetry_order(truth.material)
+    lattice = 360 / symmetry_order(truth.material, bare=True)
+    off = found.rotation_deg - truth.rotation_deg
+    return (
+        (found.pixel_size_A or 0.0) / truth.pixel_size_A - 1,
+        abs((off + turns / 2) % turns - turns / 2),
+        abs((off + lattice / 2) % lattice - lattice / 2),
+    )
+
+
+def symmetry_order(material: Material, *, bare: bool = False) -> int:
+    """Order of the crystal's rotation axis, or of its bare lattice's."""
+    return len(material.lattice_rotations if bare else material.rotations)
+
+
+def main() -> None:
+    """Print one line per draw that is not right, and the shares."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--auto", action="store_true", help="do not tell the material")
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    total = {"right": 0, "refused": 0, "wrong": 0, "sense": 0, "material": 0}
+    seconds, pulls = [], []
+    for number, truth in enumerate(draws(args.count, args.seed)):
+        start = time.perf_counter()
+        found = match(truth.image, MatchConfig(material="auto" if args.auto else truth.material.key))
+        seconds.append(time.perf_counter() - start)
+        size, sense, rotation = errors(found, truth)
+        verdict = "refused" if not found.accepted else "right" if abs(size) < 3e-3 and rotation < 0.2 else "wrong"
+        total[verdict] += 1
+        total["sense"] += verdict == "right" and sense < 0.2
+        total["material"] += found.material == truth.material.key
+        if verdict == "right" and found.errors.get("rotation_deg"):
+            size_A = size * truth.pixel_size_A
+            pulls.append((size_A / found.errors["pixel_size_A"], rotation / found.errors["rotation_deg"]))
+        if verdict != "right" or (sense > 0.2) or args.verbose:
+            seen = "right" if sense < 0.2 else "WRONG"
+            print(
+                f"{number:3d} {truth.material.key:9s} {truth.image.shape[0]:4d} px {truth.pixel_size_A:.3f} Å dose "
+                f"{truth.dose_e_per_A2:7.0f} dirt {truth.contamination:.2f}: {verdict:7s} {found.material:8s} "
+                f"size {100 * size:+.3f} % rotation {rotation:.3f}° sense {seen} goodness {found.goodness:.2f} "
+                f"{seconds[-1]:.2f} s  {'' if found.accepted else found.reason}",
+                flush=True,
+            )
+    print({k: f"{v} ({100 * v / args.count:.1f} %)" for k, v in total.items()})
+    if pulls:
+        rms = np.sqrt(np.mean(np.square(pulls), axis=0)).round(2)
+        print("error over stated standard error, rms (pixel size, rotation):", rms)
+    print(f"time: median {np.median(seconds):.2f} s, slowest {max(seconds):.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Other grains on the same image: the same crystal under the same scan, turned; each gives its own lattice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_stem_gan.crystal.lattice import LatticeMatch, distortion
+from napari_stem_gan.crystal.materials import Material, get_material
+from napari_stem_gan.crystal.place import place
+from napari_stem_gan.crystal.search import SURE, LatticeFit, capped, refine, reflections
+from napari_stem_gan.crystal.spectrum import Spectrum
+from napari_stem_gan.crystal.structure import rotation_matrix
+from napari_stem_gan.image import STEMImage
+
+ANGLE_STEP_DEG = 0.25
+LEAST_TURN_DEG = 1.5
+MOST_GRAINS = 4
+LEAST_SEEN = 0.6  # share of the strong reflections that must be there again
+LEAST_SURPRISE = 30.0
+LEAST_AREA = 0.05
+LEAST_OWN = 3  # reflections that no other grain has
+LEAST_CORRELATION = 0.7
+SAME_BINS = 3.0
+
+
+def other_grains(image: STEMImage, found: Spectrum, main: LatticeMatch) -> tuple[LatticeMatch, ...]:
+    """Find turned lattices of the matched crystal.
+
+    Parameters
+    ----------
+    image
+        The image.
+    found
+        Its spectrum.
+    main
+        The accepted match; its pixel size and scan distortion hold for the other grains too.
+
+    Returns
+    -------
+    tuple of LatticeMatch
+        Strongest first; empty for a single crystal.
+    """
+    grains: list[LatticeMatch] = []
+    while len(grains) < MOST_GRAINS - 1:
+        known = [main, *grains]
+        vectors = _next_lattice(found, known)
+        if vectors is None:
+            break
+        grain = place(image, found, LatticeFit(vectors, 0.0, 1.0, 1.0), get_material(main.material))
+        grain = replace(grain, nominal_pixel_size_A=main.nominal_pixel_size_A, reason=f"grain {len(grains) + 2}")
+        if not _stands(image, grain, known):
+            break
+        grains.append(grain)
+    return tuple(grains)
+
+
+def _next_lattice(found: Spectrum, known: list[LatticeMatch]) -> NDArray[np.float64] | None:
+    """The turned lattice whose own reflections stand out most, or None."""
+    main = known[0]
+    material = get_material(main.material)
+    hk, _ = reflections(material)
+    strong = found.surprise(found.highest(hk @ np.linalg.inv(main.lattice_vectors_px).T, 1)) > SURE
+    hk = hk[strong]
+    angles = _angles(known, material)
+    if len(hk) < 2 or not len(angles):
+        return None
+    trials = np.array([_turned(main, material, angle) for angle in angles])  # (A, 2, 2)
+    frequency = hk @ np.linalg.inv(trials).transpose(0, 2, 1)  # (A, N, 2)
+    own = ~_shared(frequency, known, found)
+    surprise = found.surprise(found.highest(frequency, 2)) * own
+    seen = ((surprise > SURE) & own).sum(1) / np.maximum(own.sum(1), 1)
+    worth = (capped(surprise) - 3.0 * own).sum(1) * (own.sum(1) >= LEAST_OWN) * (seen >= LEAST_SEEN)
+    best = int(worth.argmax())
+    if worth[best] < LEAST_SURPRISE:
+        return None
+    return np.asarray(np.linalg.inv(refine(found, np.linalg.inv(trials[best]).T)).T, np.float64)
+
+
+def _angles(known: list[LatticeMatch], material: Material) -> NDArray[np.float64]:
+    """Rotations of the lattice that are not those of a known grain."""
+    turn = 360 / len(material.lattice_rotations)
+    angles = np.arange(0, turn, ANGLE_STEP_DEG)
+    for grain in known:
+        away = (angles - grain.rotation_deg + turn / 2) % turn - turn / 2
+        angles = angles[np.abs(away) > LEAST_TURN_DEG]
+    return angles
+
+
+def _turned(main: LatticeMatch, material: Material, rotation_deg: float) -> NDArray[np.float64]:
+    """Lattice of the crystal turned otherwise, under the pixel size and scan distortion of `main`."""
+    scan = np.linalg.inv(material.cell @ rotation_matrix(main.rotation_deg)) @ main.lattice_vectors_px
+    return np.asarray(material.cell @ rotation_matrix(rotation_deg) @ scan)
+
+
+def _shared(
+    frequency: NDArray[np.float64], known: list[LatticeMatch], found: Spectrum
+) -> NDArray[np.bool_]:
+    """Whether a frequency ``(..., 2)`` lies on a reflection of a known grain."""
+    shared = np.zeros(frequency.shape[:-1], bool)
+    for grain in known:
+        reciprocal = np.linalg.inv(grain.lattice_vectors_px).T
+        index = np.rint(frequency @ np.linalg.inv(reciprocal))
+        shared |= np.hypot(*np.moveaxis((frequency - index @ reciprocal) / found.bin, -1, 0)) < SAME_BINS
+    return shared
+
+
+def _stands(image: STEMImage, grain: LatticeMatch, known: list[LatticeMatch]) -> bool:
+    """Whether a grain has the size of the crystal, looks like it and is the strongest somewhere."""
+    material, main = get_material(grain.material), known[0]
+    size, first = (distortion(g.lattice_vectors_px, material).pixel_size_A for g in (grain, main))
+    if abs(size / first - 1) > 0.03 or grain.goodness < LEAST_CORRELATION:
+        return False
+    turn = 360 / len(material.lattice_rotations)
+    away = [abs((grain.rotation_deg - g.rotation_deg + turn / 2) % turn - turn / 2) for g in known]
+    if min(away) < LEAST_TURN_DEG:
+        return False
+    rows, cols = (np.linspace(0, n - 1, 24) for n in image.shape)
+    strength = [g.warp.over(rows, cols)[1] * g.warp.scale for g in (*known, grain) if g.warp is not None]
+    return bool((np.argmax(strength, axis=0) == len(strength) - 1).mean() > LEAST_AREA)

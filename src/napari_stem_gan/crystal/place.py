@@ -1,0 +1,114 @@
+"""Place a crystal on a lattice that was found: mean distortion, warp, average cell, and whether it looks like it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_stem_gan.crystal.cell import WIDEST_A, CellFit, average_cell, fit_cell
+from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
+from napari_stem_gan.crystal.materials import Material
+from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit
+from napari_stem_gan.crystal.spectrum import Spectrum
+from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, smoothing_for
+from napari_stem_gan.image import STEMImage
+
+LEAST_CORRELATION = 0.5
+COMMON_STRAIN = 0.03
+SHEARED = 6.0  # how much better a strongly sheared cell must look, per strain beyond the common
+LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
+WIDEST = 0.85  # columns, over the lattice constant
+LARGEST_GRADIENT = 0.03  # beyond it the phases were not unwrapped rightly
+
+
+def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material) -> LatticeMatch:
+    """Measure warp and average cell, and turn a lattice fit into a match with its errors.
+
+    Parameters
+    ----------
+    image
+        The image.
+    found
+        Its spectrum.
+    fit
+        The lattice.
+    material
+        The crystal.
+
+    Returns
+    -------
+    LatticeMatch
+        Without a nominal pixel size; refused where the cell does not look like the crystal.
+    """
+    vectors, warp, covariance = _settled(image, found, fit.vectors_px)
+    size = distortion(vectors, material).pixel_size_A
+    vectors, cell = _laid(image, vectors, warp, material, size)
+    parts = distortion(vectors, material)
+    origin = cell.origin @ vectors
+    centre = np.array(image.shape) / 2
+    origin = origin + np.rint((centre - origin) @ np.linalg.inv(vectors)) @ vectors
+    result = LatticeMatch(
+        accepted=True,
+        reason=f"{material.label} lattice found",
+        material=material.key,
+        pixel_size_A=size,
+        nominal_pixel_size_A=None,
+        rotation_deg=parts.rotation_deg,
+        lattice_vectors_px=vectors,
+        origin_px=origin,
+        shear=parts.shear,
+        stretch=parts.stretch,
+        fwhm_A=cell.fwhm_A,
+        contrast=cell.contrast,
+        column_ratios=cell.brightness,
+        goodness=fit.goodness * max(cell.correlation, 0.0) * float(np.exp(-cell.misfit)),
+        surprise=fit.surprise,
+        errors={**distortion_errors(vectors, material, covariance), "fwhm_A": cell.fwhm_error_A},
+        warp=warp,
+    )
+    reason = _doubt(cell, material, parts.largest)
+    return replace(result, accepted=False, reason=reason) if reason else result
+
+
+def _settled(
+    image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], Warp, NDArray[np.float64]]:
+    """Lattice, warp and covariance after the mean gradient of the lattice's phases went into the lattice."""
+    frequency = np.array([(1, 0), (0, 1), (1, 1), (1, -1)]) @ np.linalg.inv(vectors_px).T
+    signal = float(np.sort(found.highest(frequency, 1))[-2])
+    smoothing = smoothing_for(signal, found.ratio.shape, float(np.sqrt(abs(np.linalg.det(vectors_px)))))
+    gradient, _ = mean_gradient(measure_warp(image.data, vectors_px, smoothing=smoothing))
+    if np.abs(gradient).max() < LARGEST_GRADIENT:
+        vectors_px = vectors_px @ (np.eye(2) + gradient)
+    warp = measure_warp(image.data, vectors_px, smoothing=smoothing)
+    return vectors_px, warp, mean_gradient(warp)[1]
+
+
+def _laid(
+    image: STEMImage, vectors_px: NDArray[np.float64], warp: Warp, material: Material, pixel_size_A: float
+) -> tuple[NDArray[np.float64], CellFit]:
+    """The way the crystal lies on its lattice: the one whose columns are as bright as they should be."""
+    options = []
+    for vectors in equivalent_cells(vectors_px, material):
+        cell = fit_cell(average_cell(image.data, vectors, warp), material, vectors, pixel_size_A)
+        options.append((cell.correlation - cell.misfit, vectors, cell))
+    _, vectors, cell = max(options, key=lambda option: option[0])
+    return vectors, cell
+
+
+def _doubt(cell: CellFit, material: Material, largest: float) -> str:
+    """Why a placed cell cannot be the crystal, or ''."""
+    if largest > LARGEST_DISTORTION:
+        return f"the lattice found is distorted by {100 * largest:.0f} %, which no drift explains; check the material"
+    likeness = cell.correlation - (cell.misfit if largest > COMMON_STRAIN else 0.0)
+    if likeness < LEAST_CORRELATION + SHEARED * max(0.0, largest - COMMON_STRAIN):
+        return "the average cell does not look like the material; check the material"
+    if cell.fwhm_A > min(WIDEST * material.constant_A, 0.99 * WIDEST_A):
+        wide = f"its columns would be {cell.fwhm_A:.1f} Å wide"
+        return f"{wide}, more than {material.label} could show; check the material"
+    if cell.misfit > LARGEST_MISFIT:
+        told = ", ".join(f"{name} {value:.2f}" for name, value in cell.brightness.items())
+        return f"the columns are not as bright as those of {material.label} ({told}); check the material"
+    return ""
