@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
+from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.detect.frame import make_frame
 from napari_stem_gan.detect.labels import heat_maps, kind_of, training_example, true_sites
+from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.pairs import Field, ideal_image
 
 
 @pytest.mark.parametrize(
@@ -12,6 +17,7 @@ from napari_stem_gan.detect.labels import heat_maps, kind_of, training_example, 
     [
         ("V_Se", "Se", "V_X"), ("V_2Se", "Se", "V_2X"), ("V_W", "W", "V_M"), ("S_Se", "Se", "S_X"),
         ("Se_W", "W", "S_M"), ("Mo_W", "W", "S_M"), ("Mo_S", "S", "S_X"), ("V_S", "S", "V_X"), ("V_C", "C", "V_X"),
+        ("ad_W", "hollow", "A"),
     ],
 )  # fmt: skip
 def test_the_class_follows_from_the_name(defect, sublattice, kind):
@@ -53,3 +59,29 @@ def test_site_errors_stay_below_the_match_s_own(draw_crystal):
     assert target.shape == (len(FINDER_CLASSES), *inputs.shape[1:])
     assert 0.001 < np.abs(inputs[2:] - exact[2:]).max() < 0.6  # moved, but by less than two network pixels
     np.testing.assert_array_equal(inputs[:2], exact[:2])
+
+
+def test_adatoms_are_background_for_the_finder():
+    material, size = get_material("WSe2"), 0.2
+    field = Field(
+        material=material, vectors_px=lattice_vectors_px(material, size, 5.0), origin_px=(0.0, 0.0), shape=(128, 128),
+        pixel_size_A=size,
+    )  # fmt: skip
+    defects = DefectConfig(planted="adatom W 1 /nm2", jitter_A=0.0)
+    drawn = ideal_image(field, OpticsConfig(), defects, np.random.default_rng(0))
+    assert set(drawn.parameters["kinds"]) == {"A"}
+    assert not heat_maps(drawn, make_frame(drawn.image.shape, 3.282 / size)).any()
+
+
+def test_the_sites_of_a_strained_specimen_are_where_its_columns_are():
+    material, size = get_material("WSe2"), 0.2
+    field = Field(
+        material=material, vectors_px=lattice_vectors_px(material, size, 5.0), origin_px=(0.0, 0.0), shape=(128, 128),
+        pixel_size_A=size,
+    )  # fmt: skip
+    specimen = SpecimenConfig(strain_xx_percent=4.0, grain_boundary_deg=20.0, edge=0.2)
+    perfect = DefectConfig(planted="V_Se 0 %", jitter_A=0.0)
+    drawn = ideal_image(field, OpticsConfig(), perfect, np.random.default_rng(0), specimen=specimen)
+    sites = true_sites(drawn, margin_px=2.0)
+    assert cKDTree(sites.positions_px).query(drawn.columns_px)[0].max() < 1e-6
+    assert training_example(drawn, np.random.default_rng(0))[0].shape[0] == 4

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.crystal.adatoms import ADATOM_KIND
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import Sites, fill_field
+from napari_stem_gan.degrade.config import ScanConfig
 from napari_stem_gan.degrade.contamination import gaussian_field
+from napari_stem_gan.degrade.scan import move_systematically
 from napari_stem_gan.detect.frame import Frame, make_frame, network_input, paint
 from napari_stem_gan.image import LabelledImage
 
 
 def kind_of(defect: str, sublattice: str, kinds: str = "") -> str:
-    """Class of the finder for a defect's name, e.g. ``V_2Se`` on Se ↦ ``V_2X`` and ``Mo_W`` on W ↦ ``S_M``."""
+    """Class of the finder for a defect's name, e.g. ``V_2Se`` on Se ↦ ``V_2X`` and ``Mo_W`` on W ↦ ``S_M``.
+
+    An adatom (``ad_W``) is of class ``A``, which the finder does not have: its place is background.
+    """
     if kinds:
         return kinds
+    if defect.startswith("ad_"):
+        return ADATOM_KIND
     metal = sublattice in ("W", "Mo", "Sr", "Ti", "Ba")
     if defect == f"V_2{sublattice}":
         return "V_2X"
@@ -36,8 +46,10 @@ def heat_maps(labelled: LabelledImage, frame: Frame) -> NDArray[np.float32]:
 
 
 def true_sites(labelled: LabelledImage, *, margin_px: float = 0.0) -> Sites:
-    """The lattice sites a simulated image was made with, in image pixels."""
+    """The lattice sites a simulated image was made with, in image pixels; of a real specimen those that are there."""
     drawn = labelled.parameters
+    if labelled.structure is not None and drawn.get("specimen"):
+        return _specimen_sites(labelled, margin_px)
     return fill_field(
         get_material(drawn["material"]),
         np.array(drawn["vectors_px"]),
@@ -45,6 +57,17 @@ def true_sites(labelled: LabelledImage, *, margin_px: float = 0.0) -> Sites:
         origin_px=np.array(drawn["origin_px"]),
         margin_px=margin_px,
     )
+
+
+def _specimen_sites(labelled: LabelledImage, margin_px: float) -> Sites:
+    """Sites of a strained, rippled … crystal, where drift and fly-back show them."""
+    sites: Sites = labelled.structure.sites
+    scan = labelled.parameters.get("degradation", {}).get("scan")
+    if scan:
+        shape = labelled.image.shape
+        sites = replace(sites, positions_px=move_systematically(sites.positions_px, ScanConfig(**scan), shape))
+    limit = np.array(labelled.image.shape) - 1 + margin_px
+    return sites.where(np.asarray(((sites.positions_px >= -margin_px) & (sites.positions_px <= limit)).all(1)))
 
 
 def training_example(
@@ -68,5 +91,5 @@ def training_example(
     shift = np.stack([gaussian_field((24, 24), 4.0, rng) for _ in range(2)]) * error
     scale = 23 / np.maximum(np.array(labelled.image.shape) - 1, 1)
     index = np.clip(np.rint(sites.positions_px * scale).astype(int), 0, 23)
-    moved = Sites(sites.material, sites.positions_px + shift[:, index[:, 0], index[:, 1]].T, sites.column)
+    moved = replace(sites, positions_px=sites.positions_px + shift[:, index[:, 0], index[:, 1]].T)
     return network_input(labelled.image.data, frame, moved), heat_maps(labelled, frame)
