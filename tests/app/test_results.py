@@ -56,6 +56,21 @@ def test_the_slider_filters_and_restores_without_inference(bench, image_layer, f
     assert fake.calls.count("detect") == 1
 
 
+def test_the_slider_works_on_a_hidden_layer(bench, image_layer, finish, make_napari_viewer):
+    workbench = bench(viewer=make_napari_viewer())
+    finish(workbench, "detect")
+    points = workbench.results.find(image_layer, "defects")
+    points.visible = False
+
+    counts = []
+    for place in (100, 900):
+        workbench.shell.panels["detect"].slider.setValue(place)
+        counts.append(len(points.data))
+
+    assert counts == [3, 1]
+    assert not points.visible
+
+
 def test_points_deleted_moved_and_added_by_hand_survive_the_slider(bench, image_layer, finish):
     workbench = bench()
     finish(workbench, "detect")

@@ -6,12 +6,13 @@ deletes stay deleted, points that the user adds or moves stay where they are, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Points
+from napari.layers import Image, Layer, Points
 from numpy.typing import NDArray
 
 from napari_stem_gan.app.layers import geometry
@@ -132,6 +133,15 @@ def style(defects: NDArray[Any]) -> dict[str, Any]:
     return {"symbol": [look.symbol for look in looks], "border_color": [look.colour for look in looks]}
 
 
+@contextmanager
+def awake(layer: Layer) -> Iterator[None]:
+    """Make a hidden layer take new data: napari slices it only when it is seen, and then trips over the old slice."""
+    visible = layer.visible
+    layer.visible = True
+    yield
+    layer.visible = visible
+
+
 def fill(layer: Points, data: NDArray[np.float64], features: Mapping[str, Any]) -> None:
     """Replace the contents of a points layer without touching anything else of it.
 
@@ -145,12 +155,13 @@ def fill(layer: Points, data: NDArray[np.float64], features: Mapping[str, Any]) 
         One array of length N per feature.
     """
     layer.selected_data = set()
-    layer.data = data
-    layer.features = features
-    if len(data):
-        look = style(np.asarray(features["defect"]))
-        layer.symbol = look["symbol"]
-        layer.border_color = look["border_color"]
+    with awake(layer):
+        layer.data = data
+        layer.features = features
+        if len(data):
+            look = style(np.asarray(features["defect"]))
+            layer.symbol = look["symbol"]
+            layer.border_color = look["border_color"]
     set_defaults(layer, features)
 
 
