@@ -19,6 +19,7 @@ UNITS = {
     "deg": "°",
     "s": "s",
     "A2": "Å²",
+    "e/A2": "e/Å²",
     "percent": "%",
     "hz": "Hz",
 }
@@ -77,7 +78,7 @@ def field_label(name: str) -> str:
     str
         The label that the form shows.
     """
-    stem, _, last = name.rpartition("_")
+    stem, _, last = name.replace("_e_per_A2", "_e/A2").rpartition("_")
     if stem and last in UNITS:
         name, unit = stem, f" ({UNITS[last]})"
     else:

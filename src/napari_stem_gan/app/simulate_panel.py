@@ -2,29 +2,81 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QLabel
+
+from napari_stem_gan.app.fit_text import fits_text
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import StepPanel
 from napari_stem_gan.simulate.config import SimulateConfig
 
+NO_CRYSTAL = "Which limits the simulation has is said here once the crystal is known: run Match or choose a material."
+
 
 class SimulatePanel(StepPanel):
-    """Form of `SimulateConfig`."""
+    """Form of `SimulateConfig`, the values fitted to today's images, and a button that saves what was drawn.
+
+    `save_requested` carries the folder.
+    """
 
     step = "simulate"
     sentence = "Simulates labelled images of the matched crystal, with planted defects, like today's images."
-    basic = ("count", "size_px", "defect_scale")
+    basic = ("count", "size_px", "defect_scale", "specimen", "defects", "optics")
+    save_requested = Signal(Path)
 
     @classmethod
     def default(cls) -> SimulateConfig:
         """The config that Defaults puts back."""
         return SimulateConfig()
 
+    def understand(self, material: str) -> None:
+        """Say what the incoherent model can and cannot claim for a crystal; empty while it is not known."""
+        layers = self._layers()
+        if (material, layers) != self._claimed:
+            self._claimed = material, layers
+            self.limits.setText(claims(material, layers) if material else NO_CRYSTAL)
+
     def show_outcome(self, outcome: Outcome) -> str:
-        """Say how much was simulated."""
+        """Say how much was simulated, and with which fitted values."""
         if outcome.simulated is None:
             return ""
         count = len(outcome.simulated)
         defects = sum(len(labelled.positions_px) for labelled in outcome.simulated)
         text = f"{count} image{'s' if count != 1 else ''} with {defects} planted defects"
-        self.show_result(text)
+        self.show_result("<br>".join(part for part in (text, fits_text(outcome.fits or ())) if part))
+        self.save.setEnabled(count > 0)
         return text
+
+    def _build(self) -> None:
+        self._claimed: tuple[str, int] | None = None
+        super()._build()
+        self.limits = QLabel(NO_CRYSTAL)
+        self.limits.setWordWrap(True)
+        self.rows.insertWidget(self.rows.indexOf(self.form) + 1, self.limits)
+        tip = "Write images (TIFF), true defects (CSV), every drawn value (JSON) and the defective structures"
+        self.save = self.add_button("Save simulated…", tip)
+        self.save.setEnabled(False)
+
+    def _connect(self) -> None:
+        super()._connect()
+        self.save.clicked.connect(self._on_save)
+
+    def _layers(self) -> int:
+        """Layers that the user asks for; 0 where that is left to the material."""
+        specimen = self.form.fields.get("specimen")
+        return int(specimen.fields["layers"].value() or 0) if specimen is not None else 0
+
+    def _on_save(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the simulated images")
+        if folder:
+            self.save_requested.emit(Path(folder))
+
+
+def claims(material: str, layers: int) -> str:
+    """The limits of the incoherent model for a crystal, in two or three sentences."""
+    from napari_stem_gan.crystal.claims import model_claims
+    from napari_stem_gan.crystal.materials import get_material
+
+    return model_claims(get_material(material), layers or None)
