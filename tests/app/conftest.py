@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +15,8 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QSettings
 
+from napari_stem_gan.app import simulate_panel
+from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import LabelledImage, STEMImage
 
@@ -60,6 +62,8 @@ class FakeWorkflow:
         self.error: Exception | None = None
         self.endless = False
         self.seen: dict[str, Any] = {}
+        self.match: dict[str, Any] = {}
+        self.snapped: dict[str, Any] = {}
 
     def RunConfig(self, **configs):  # noqa: N802
         return SimpleNamespace(**configs)
@@ -83,7 +87,16 @@ class FakeWorkflow:
     def match_images(self, images, config, *, stop=None):
         self.seen["images"] = images
         yield from self._steps("match", stop)
-        return [fake_match(image) for image in images]
+        return [fake_match(image, **self.match) for image in images]
+
+    def snap_image(self, image, config, start):
+        self.calls.append("snap")
+        self.seen["start"], self.seen["image"] = start, image
+        return replace(start, **{"accepted": True, "reason": "snapped", "pixel_size_A": 0.2} | self.snapped)
+
+    def write_simulated(self, drawn, folder):
+        self.seen["saved"] = drawn
+        return [folder / f"{one.image.name}.tif" for one in drawn]
 
     def simulate(self, images, matches, config, *, stop=None):
         yield from self._steps("simulate", stop)
@@ -129,13 +142,15 @@ class FakeModel:
             file.write("model")
 
 
-def fake_match(image: STEMImage) -> Any:
+def fake_match(image: STEMImage, *, accepted: bool = True, **more: Any) -> LatticeMatch:
     nominal = image.pixel_size_A
     vectors = np.array([[0.0, 16.0], [13.9, 8.0]])
-    return SimpleNamespace(
-        accepted=True, reason="", material="WSe2", pixel_size_A=0.21, nominal_pixel_size_A=nominal,
-        rotation_deg=12.0, goodness=0.8, lattice_vectors_px=vectors,
-    )  # fmt: skip
+    found = {
+        "accepted": accepted, "reason": "" if accepted else "no periodic structure was found in the image",
+        "material": "WSe2", "pixel_size_A": 0.21 if accepted else nominal, "nominal_pixel_size_A": nominal,
+        "rotation_deg": 12.0, "goodness": 0.8, "fwhm_A": 1.2, "origin_px": np.array([30.0, 40.0]),
+    }  # fmt: skip
+    return LatticeMatch(**found | ({"lattice_vectors_px": vectors} if accepted else {}) | more)
 
 
 def labelled(index: int) -> LabelledImage:
@@ -151,6 +166,12 @@ def detection(image: STEMImage) -> Any:
     )  # fmt: skip
     maps = np.zeros((2, *image.shape), np.float32)
     return SimpleNamespace(points=table, probability=maps, classes=("background", "V_X"))
+
+
+@pytest.fixture(autouse=True)
+def _claims(monkeypatch):
+    """What the model can claim is the crystal room's to say."""
+    monkeypatch.setattr(simulate_panel, "claims", lambda material, layers: f"limits of {material} in {layers} layers")
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_stem_gan.app.symbols import LOOKS, class_of, legend
+from napari_stem_gan.app.symbols import LATTICE_LOOKS, LOOKS, class_of, lattice_legend, legend, sublattice_looks
+from napari_stem_gan.crystal.materials import get_material
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,10 @@ from napari_stem_gan.app.symbols import LOOKS, class_of, legend
         ("V_W", "V_M"),
         ("Se_W", "S_M"),
         ("W_Se", "S_X"),
+        ("Mo_2S", "S_X"),
+        ("V_Ti", "V_M"),
+        ("V_O", "V_X"),
+        ("ad_W", "A"),
         ("dirt", "other"),
         ("", "other"),
     ],
@@ -33,3 +38,17 @@ def test_the_legend_counts_and_sorts():
 
     assert text.index("V_Se") < text.index("V_W")
     assert "V_Se&nbsp;2" in text
+
+
+def test_every_sublattice_has_its_own_symbol_and_colour():
+    looks = sublattice_looks(get_material("SrTiO3"))
+
+    assert list(looks) == ["Sr", "Ti", "O"]
+    assert len({look.symbol for look in looks.values()}) == len({look.colour for look in looks.values()}) == 3
+    assert len({look.colour for look in LATTICE_LOOKS}) == len(LATTICE_LOOKS)
+
+
+def test_the_lattice_s_legend_names_its_sublattices():
+    text = lattice_legend(get_material("WSe2"), grains=True)
+
+    assert text.index("W") < text.index("Se") < text.index("another grain")

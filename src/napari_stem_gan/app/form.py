@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -34,6 +34,8 @@ class ConfigForm(QWidget):
         For text fields: values to offer in an editable list.
     hidden
         Names of fields that are shown elsewhere; they keep the value of the last config.
+    checks
+        For a field: takes its value and says what is wrong with it, or an empty string.
     parent
         Qt parent.
     """
@@ -47,12 +49,14 @@ class ConfigForm(QWidget):
         basic: Iterable[str] | None = None,
         choices: Mapping[str, Iterable[str]] | None = None,
         hidden: Iterable[str] = (),
+        checks: Mapping[str, Callable[[Any], str]] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._type = type(config)
         self._config = config
         self._choices = dict(choices or {})
+        self._checks = dict(checks or {})
         self.fields: dict[str, QWidget] = {}
         self.labels: dict[str, QLabel] = {}
         self.groups: dict[str, Fold] = {}
@@ -81,11 +85,11 @@ class ConfigForm(QWidget):
 
     def error(self) -> str:
         """Why `value` would raise, or an empty string."""
-        return next(self._nested_errors(), "") or wrong_fields(self._type, self._values())[1]
+        return next(self._nested_errors(), "") or self._wrong()[1]
 
     def check(self) -> None:
         """Mark the fields that block the config in red and say why."""
-        guilty, reason = wrong_fields(self._type, self._values())
+        guilty, reason = self._wrong()
         for name, label in self.labels.items():
             text = field_label(name)
             label.setText(f'<font color="{RED}"><b>{text}</b></font>' if name in guilty else text)
@@ -94,6 +98,13 @@ class ConfigForm(QWidget):
             group.set_title(f"{field_label(name)}{WRONG if wrong else ''}")
         self.message.setText(f'<font color="{RED}">{reason}</font>')
         self.message.setVisible(bool(reason))
+
+    def _wrong(self) -> tuple[list[str], str]:
+        """Fields to mark, and why: the config's own reason, else that of a further check."""
+        values = self._values()
+        guilty, reason = wrong_fields(self._type, values)
+        found = ((name, check(values[name])) for name, check in self._checks.items())
+        return (guilty, reason) if reason else next((([name], why) for name, why in found if why), ([], ""))
 
     def _hidden_values(self) -> dict[str, Any]:
         return {field.name: getattr(self._config, field.name) for field in fields(self._type)}

@@ -41,7 +41,9 @@ class Request:
     model
         Model for Detect: a session model, a name, a path, or None for the shipped finder.
     folder
-        Where "Run all" writes its files; None writes nothing.
+        Where "Run all" and "Save simulated" write their files; None writes nothing.
+    by_hand
+        For ``snap``: index of the image among all frames, and the lattice that was placed on it.
     load
         Imports the workflow; tests put their own in.
     """
@@ -53,6 +55,7 @@ class Request:
     simulated: Sequence[Any] | None = None
     model: Any = None
     folder: Path | None = None
+    by_hand: tuple[int, Any] | None = None
     load: Callable[[], Any] = load_workflow
 
     def images(self) -> list[STEMImage]:
@@ -70,7 +73,9 @@ class Outcome:
     step: str
     sources: tuple[Source, ...]
     matches: Sequence[Any] | None = None
+    snapped: Any = None
     simulated: Sequence[Any] | None = None
+    fits: Sequence[Mapping[str, Any]] | None = None
     translated: Sequence[Any] | None = None
     model: Any = None
     detections: Sequence[Any] | None = None
@@ -93,7 +98,7 @@ def job(step: str, request: Request) -> Callable[[threading.Event], Steps]:
     Parameters
     ----------
     step
-        A name in `STEPS`, or ``run`` for all of them.
+        A name in `STEPS`, ``run`` for all of them, ``snap`` or ``save``.
     request
         What to work on.
 
@@ -102,7 +107,10 @@ def job(step: str, request: Request) -> Callable[[threading.Event], Steps]:
     callable
         Takes the stop event, returns a generator of `Progress` that returns an `Outcome`.
     """
-    run = {"match": _match, "simulate": _simulate, "adapt": _adapt, "detect": _detect, "restore": _restore}
+    run = {
+        "match": _match, "snap": _snap, "simulate": _simulate, "save": _save, "adapt": _adapt, "detect": _detect,
+        "restore": _restore,
+    }  # fmt: skip
 
     def steps(stop: threading.Event) -> Steps:
         return (yield from run.get(step, _run)(request, request.load(), stop))
@@ -123,11 +131,34 @@ def _match(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     return Outcome(step="match", sources=request.sources, matches=matches)
 
 
+def _snap(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    """Refine a lattice placed by hand; an accepted one takes the place of the image's match."""
+    if request.by_hand is None or request.matches is None:
+        raise ValueError("the images or the Match settings changed since Match; run Match again, then adjust")
+    index, start = request.by_hand
+    yield from ()
+    snapped = workflow.snap_image(request.images()[index], request.configs["match"], start)
+    matches = list(request.matches)
+    if snapped.accepted:
+        matches[index] = snapped
+    return Outcome(step="snap", sources=request.sources, matches=matches, snapped=snapped)
+
+
+def _save(request: Request, workflow: Any, stop: threading.Event) -> Steps:
+    """Write the simulated images that are shown."""
+    if not request.simulated or request.folder is None:
+        raise ValueError("there is no simulated image to save; run Simulate first")
+    yield from ()
+    files = workflow.write_simulated(request.simulated, request.folder)
+    return Outcome(step="save", sources=request.sources, report={"files": [str(file) for file in files]})
+
+
 def _simulate(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     images = request.images()
     matches = yield from _matched(request, workflow, images, stop)
     simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=stop)
-    return Outcome(step="simulate", sources=request.sources, matches=matches, simulated=simulated)
+    fits = getattr(simulated, "fits", None)
+    return Outcome(step="simulate", sources=request.sources, matches=matches, simulated=simulated, fits=fits)
 
 
 def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,13 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_stem_gan.app.jobs import Outcome
+from napari_stem_gan.app.lattice_row import LatticeRow
 from napari_stem_gan.app.layers import Source, guess_material
+from napari_stem_gan.app.match_text import match_text
 from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.pixel_size import is_length
+from napari_stem_gan.app.structure_file import FILE, ask_structure
+from napari_stem_gan.app.symbols import lattice_legend
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.image import A_PER_NM
 
@@ -22,7 +27,8 @@ WORTH_CALIBRATING = 5e-4
 class MatchPanel(StepPanel):
     """Form of `MatchConfig`, what was matched, and one click that corrects the layers' scale.
 
-    `calibrate_requested` carries a list of (source, corrected pixel size in nm).
+    `calibrate_requested` carries a list of (source, corrected pixel size in nm). `lattice` is the row that shows,
+    adjusts and snaps the fitted lattice and opens its spectrum.
     """
 
     step = "match"
@@ -42,22 +48,17 @@ class MatchPanel(StepPanel):
         super().__init__(parent)
 
     def choices(self) -> Mapping[str, Iterable[str]]:
-        """Offer the presets."""
-        return {"material": [AUTO, *known_materials()]}
+        """Offer the presets, and a structure file."""
+        return {"material": [AUTO, *known_materials(), FILE]}
 
-    def error(self) -> str:
-        """Also block on a material that has no preset."""
-        reason = super().error()
-        material = self.form.fields["material"].currentText()
-        if reason or material == AUTO:
-            return reason
-        from napari_stem_gan.crystal.materials import get_material
+    def checks(self) -> Mapping[str, Callable[[Any], str]]:
+        """A material must be a preset or a structure file that can be read."""
+        return {"material": material_error}
 
-        try:
-            get_material(material)
-        except ValueError as error:
-            return str(error)
-        return ""
+    def material(self) -> str:
+        """The material of the form, as `crystal.materials.get_material` takes it; empty while it is left open."""
+        text = self.form.fields["material"].currentText().strip()
+        return "" if text in (AUTO, FILE) or material_error(text) else text
 
     def understand(self, sources: Sequence[Source]) -> None:
         """Fill in material and pixel size from the layers where the user has not."""
@@ -77,17 +78,19 @@ class MatchPanel(StepPanel):
             return ""
         lines, self._corrected = [], []
         for source, matches in outcome.per_source(outcome.matches):
-            lines += [f"<b>{source.name}</b>{_frame(source, i)}: {match_text(m)}" for i, m in enumerate(matches)]
+            lines += [f"<b>{source.name}</b>{_frame(source, i)}<br>{match_text(m)}" for i, m in enumerate(matches)]
             size = corrected_size(matches)
-            if size is not None and not _same(size, source.pixel_size_nm):
+            if size is not None and not is_calibrated(source, size):
                 self._corrected.append((source, size))
-        self.show_result("<br>".join(lines))
+        self.show_result("<br>".join([*lines, *_legends(outcome.matches)]))
         self.calibrate.setEnabled(bool(self._corrected))
         good = sum(match.accepted for match in outcome.matches)
         return f"{good} of {len(outcome.matches)} matched"
 
     def _build(self) -> None:
         super()._build()
+        self.lattice = LatticeRow()
+        self.rows.insertWidget(self.rows.indexOf(self.result), self.lattice)
         tip = "Write the pixel size that the lattice gives into the layers' scale, in nm"
         self.calibrate = self.add_button("Calibrate layers", tip)
         self.calibrate.setEnabled(False)
@@ -95,11 +98,18 @@ class MatchPanel(StepPanel):
     def _connect(self) -> None:
         super()._connect()
         self.calibrate.clicked.connect(self._on_calibrate)
+        self.form.fields["material"].activated.connect(self._on_material)
 
     def _on_calibrate(self) -> None:
         corrected, self._corrected = self._corrected, []
         self.calibrate.setEnabled(False)
         self.calibrate_requested.emit(corrected)
+
+    def _on_material(self, index: int) -> None:
+        combo = self.form.fields["material"]
+        if combo.itemText(index) == FILE:
+            combo.setEditText(self._guess)
+            combo.setEditText(ask_structure(self) or self._guess)
 
 
 def known_materials() -> list[str]:
@@ -109,27 +119,40 @@ def known_materials() -> list[str]:
     return list(MATERIALS)
 
 
+def material_error(material: str) -> str:
+    """Why a text names no material, or an empty string."""
+    if material.strip() in ("", AUTO):
+        return ""
+    from napari_stem_gan.crystal.materials import get_material
+
+    try:
+        get_material(material)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
 def corrected_size(matches: Sequence[Any]) -> float | None:
     """Pixel size in nm that the accepted matches of one layer agree on (their middle one), or None."""
     sizes = sorted(m.pixel_size_A / A_PER_NM for m in matches if m.accepted and m.pixel_size_A)
     return sizes[len(sizes) // 2] if sizes else None
 
 
-def match_text(match: Any) -> str:
-    """One line about a match."""
-    if not match.accepted:
-        return f"not matched: {match.reason}"
-    size = match.pixel_size_A / A_PER_NM
-    nominal = match.nominal_pixel_size_A
-    change = f" ({100 * (10 * size / nominal - 1):+.1f} % against the file)" if nominal else " (from the lattice)"
-    return (
-        f"{match.material}, {size:.4f} nm/px{change}, rotated {match.rotation_deg:.1f}°, goodness {match.goodness:.2f}"
-    )
+def is_calibrated(source: Source, size_nm: float) -> bool:
+    """Whether a layer already has this pixel size, with a unit."""
+    known = source.pixel_size_nm
+    same = known is not None and abs(size_nm / known - 1) < WORTH_CALIBRATING
+    return same and all(is_length(unit) for unit in source.layer.units[-2:])
 
 
 def _frame(source: Source, index: int) -> str:
     return f" [{index}]" if source.frames > 1 else ""
 
 
-def _same(size: float, known: float | None) -> bool:
-    return known is not None and abs(size / known - 1) < WORTH_CALIBRATING
+def _legends(matches: Sequence[Any]) -> list[str]:
+    """One line per material that was matched: how its sublattices are drawn."""
+    from napari_stem_gan.crystal.materials import get_material
+
+    good = [match for match in matches if match.accepted]
+    grains = {name: any(m.other_grains for m in good if m.material == name) for name in (m.material for m in good)}
+    return [lattice_legend(get_material(name), grains=more) for name, more in grains.items()]

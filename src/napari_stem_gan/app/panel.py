@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -75,12 +75,17 @@ class StepPanel(QWidget):
         """Values to offer in text fields."""
         return {}
 
+    def checks(self) -> Mapping[str, Callable[[Any], str]]:
+        """For fields: what is wrong with a value, beyond what the config itself knows."""
+        return {}
+
     def _build(self) -> None:
         self.rows = QVBoxLayout(self)
         self.rows.setContentsMargins(0, 0, 0, 0)
         self.about = QLabel(self.sentence)
         self.about.setWordWrap(True)
-        self.form = ConfigForm(self._default, basic=self.basic, choices=self.choices(), hidden=self.hidden)
+        options = {"choices": self.choices(), "checks": self.checks(), "hidden": self.hidden}
+        self.form = ConfigForm(self._default, basic=self.basic, **options)
         self.result = QLabel()
         self.result.setWordWrap(True)
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

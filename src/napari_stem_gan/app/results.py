@@ -74,7 +74,7 @@ class ResultLayers:
             layer.reset_contrast_limits()
             place(layer, geometry(source, data.ndim))
             return layer
-        return self._add(source, kind, Image(data, name=_name(source, kind), **geometry(source, data.ndim), **display))
+        return self.add(source, kind, Image(data, name=_name(source, kind), **geometry(source, data.ndim), **display))
 
     def show_truth(
         self, source: Layer, data: Any, defects: Sequence[str], sublattices: Sequence[str], size: float
@@ -153,15 +153,15 @@ class ResultLayers:
         if layer is None or layer.ndim != data.shape[1]:
             kwargs = points.points_kwargs(source, data.shape[1], size)
             layer = Points(np.zeros((0, data.shape[1])), name=_name(source, kind), **kwargs)
-            self._add(source, kind, layer)
+            self.add(source, kind, layer)
         points.fill(layer, data, features)
         layer.size = size
         layer.current_size = size
         place(layer, geometry(source, data.shape[1]))
         return layer
 
-    def _add(self, source: Layer, kind: str, layer: Layer) -> Layer:
-        """Put a new layer right above its source's others, and keep the user's selection."""
+    def add(self, source: Layer, kind: str, layer: Layer) -> Layer:
+        """Put a new layer of ours on its source, and keep the user's selection."""
         selected = set(self.viewer.layers.selection)
         layer.metadata[MARK] = kind
         self._layers[id(source), kind] = (source, layer)

@@ -30,7 +30,13 @@ class Session:
         self.provenance: Mapping[str, Any] = {}
         self._matches: tuple[Any, ...] | None = None
         self._simulated: Sequence[Any] | None = None
+        self._sources: tuple[Source, ...] = ()
         self._made_of: Any = None
+
+    @property
+    def simulated(self) -> Sequence[Any]:
+        """The simulated images of the last Simulate."""
+        return self._simulated or ()
 
     def known(self, config: Any, sources: Sequence[Source]) -> tuple[tuple[Any, ...] | None, Sequence[Any] | None]:
         """Matches and simulations that still hold for these layers and this match config, or None."""
@@ -38,17 +44,37 @@ class Session:
             return None, None
         return self._matches, self._simulated
 
+    def matched(self) -> list[tuple[Source, list[Any]]]:
+        """The layers that were matched last, each with the matches of its frames."""
+        if self._matches is None:
+            return []
+        return Outcome(step="match", sources=self._sources).per_source(self._matches)
+
     def remember(self, request: Request, outcome: Outcome) -> None:
         """Keep what later steps can use again."""
         if outcome.matches is not None:
             made_of = (request.configs["match"], [source.key() for source in outcome.sources])
-            if made_of != self._made_of:
+            if made_of != self._made_of or outcome.snapped is not None:
                 self._simulated = None
-            self._matches, self._made_of = tuple(outcome.matches), made_of
+            self._matches, self._sources, self._made_of = tuple(outcome.matches), tuple(outcome.sources), made_of
         if outcome.simulated is not None:
             self._simulated = outcome.simulated
         if outcome.detections is not None:
             self.provenance = outcome.provenance
+
+    def calibrated(self, sources: Sequence[Source]) -> None:
+        """Hold on to the matches after the layers got the pixel size that the matches themselves gave.
+
+        Parameters
+        ----------
+        sources
+            The same layers as before, read again.
+        """
+        before = [source.layer for source in self._sources]
+        if self._matches is None or [source.layer for source in sources] != before:
+            return
+        self._sources = tuple(sources)
+        self._made_of = (self._made_of[0], [source.key() for source in sources])
 
 
 def lie_on_each_other(sources: Sequence[Source]) -> bool:

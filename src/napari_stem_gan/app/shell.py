@@ -82,12 +82,12 @@ class Shell(QWidget):
         return next((name for name, section in self.sections.items() if section.is_open()), "")
 
     def configs(self) -> dict[str, Any]:
-        """Config of every step; steps that are not shown have their kept settings."""
+        """Config of every step; steps that are not shown, or not filled in rightly, have their kept settings."""
         configs = {}
         for name in STEPS:
             panel = self.panels.get(name)
             default = PANELS[name].default()
-            configs[name] = kept_config(name, default) if panel is None else panel.value()
+            configs[name] = kept_config(name, default) if panel is None or panel.error() else panel.value()
         return configs
 
     def model(self) -> Any:

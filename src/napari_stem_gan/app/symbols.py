@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_stem_gan.crystal.materials import Material
 
 ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
-YELLOW, VERMILION, PURPLE = "#F0E442", "#D55E00", "#CC79A7"
+YELLOW, VERMILION, PURPLE, BLUE = "#F0E442", "#D55E00", "#CC79A7", "#0072B2"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Look:
     sign: str
     colour: str
 
+    @property
+    def rgba(self) -> tuple[float, float, float, float]:
+        """The colour as napari keeps it, opaque; names of colours take napari long for many points."""
+        red, green, blue = (int(self.colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        return red, green, blue, 1.0
+
 
 LOOKS = {
     "V_X": Look("disc", "○", ORANGE),
@@ -38,8 +48,19 @@ LOOKS = {
     "V_M": Look("triangle_up", "△", PURPLE),
     "S_X": Look("diamond", "◇", GREEN),
     "S_M": Look("star", "☆", YELLOW),
+    "A": Look("clobber", "♣", BLUE),
     "other": Look("triangle_down", "▽", VERMILION),
 }
+
+LATTICE_LOOKS = (
+    Look("disc", "○", SKY),
+    Look("square", "□", ORANGE),
+    Look("diamond", "◇", GREEN),
+    Look("triangle_up", "△", YELLOW),
+    Look("triangle_down", "▽", PURPLE),
+    Look("star", "☆", VERMILION),
+)
+GRAIN_LOOK = Look("cross", "+", VERMILION)
 
 
 def look_of(defect: str) -> Look:
@@ -48,7 +69,7 @@ def look_of(defect: str) -> Look:
 
 
 def class_of(defect: str) -> str:
-    """Class of a defect name: vacancy (``V_X``, ``V_2X``, ``V_M``) or substitution (``S_X``, ``S_M``).
+    """Class of a defect name: vacancy (``V_X``, ``V_2X``, ``V_M``), substitution (``S_X``, ``S_M``) or adatom (``A``).
 
     Parameters
     ----------
@@ -65,18 +86,32 @@ def class_of(defect: str) -> str:
     kind, _, site = defect.partition("_")
     if not site:
         return "other"
+    if kind == "ad":
+        return "A"
     if site.startswith("2") and kind == "V":
         return "V_2X"
-    return ("V_" if kind == "V" else "S_") + ("M" if site in metal_sublattices() else "X")
+    return ("V_" if kind == "V" else "S_") + ("M" if is_metal(site) else "X")
 
 
 @cache
-def metal_sublattices() -> frozenset[str]:
-    """Names of all metal sublattices of the presets."""
-    from napari_stem_gan.crystal.materials import MATERIALS
+def is_metal(site: str) -> bool:
+    """Whether a sublattice is a metal's, in most compounds; ``W``, ``Ti`` and the numbered ``W2`` are."""
+    from napari_stem_gan.crystal.roles import usual_role
 
-    columns = (column for material in MATERIALS.values() for column in material.columns)
-    return frozenset(column.sublattice for column in columns if column.role == "metal")
+    return usual_role(site.strip("0123456789")) == "metal"
+
+
+def sublattice_looks(material: Material) -> dict[str, Look]:
+    """How the sites of each sublattice of a crystal are drawn, in the order of its columns."""
+    names = list(dict.fromkeys(column.sublattice for column in material.columns))
+    return {name: LATTICE_LOOKS[i % len(LATTICE_LOOKS)] for i, name in enumerate(names)}
+
+
+def lattice_legend(material: Material, *, grains: bool = False) -> str:
+    """One line of rich text: symbol and name of each sublattice, and of other grains where there are any."""
+    looks = sublattice_looks(material) | ({"another grain": GRAIN_LOOK} if grains else {})
+    marks = (f'<font color="{one.colour}"><b>{one.sign}</b></font>&nbsp;{name}' for name, one in looks.items())
+    return " &nbsp; ".join(marks)
 
 
 def legend(defects: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_stem_gan.app.csv_file import write_tables
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
+from napari_stem_gan.app.lattice_tools import LatticeTools
 from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
 from napari_stem_gan.app.listener import Listener
 from napari_stem_gan.app.match_panel import AUTO, known_materials
@@ -25,6 +27,7 @@ from napari_stem_gan.image import ImageError
 
 NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sample › napari-stem-gan"
 NOT_SELECTED = "no image layer is selected: select one, or choose 'all image layers'"
+TOLD_BY = {"run": "detect", "snap": "match"}  # the panel whose remark ends the job
 ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
 
 
@@ -86,6 +89,8 @@ class Workbench(QWidget):
         sources, reasons = self.sources()
         if "match" in self.shell.panels:
             self.shell.panels["match"].understand(sources)
+        if "simulate" in self.shell.panels:
+            self.shell.panels["simulate"].understand(self._crystal())
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
         problem = ""
         if not sources:
@@ -97,13 +102,23 @@ class Workbench(QWidget):
         self.shell.show_understood(summary(sources) if sources else "", notes, problem, errors)
         self.shell.set_running(self.bridge.is_running())
 
-    def start(self, step: str) -> None:
-        """Start a step, or ``run`` for all; what blocks it is a notification."""
+    def start(self, step: str, **more: Any) -> None:
+        """Start a step, or ``run`` for all; what blocks it is a notification.
+
+        Parameters
+        ----------
+        step
+            As for `jobs.job`.
+        **more
+            Fields of the request that only this job needs.
+        """
         blocked = self.shell.blocked(step)
         if blocked or self.bridge.is_running():
             show_error(blocked or "a job is running; stop it first")
             return
-        request = self._request()
+        if self.lattice is not None and step != "snap":
+            self.lattice.adjust.finish()
+        request = replace(self._request(), **more)
         for panel in self.shell.panels.values():
             panel.keep()
         self._step, self._running, self._ending_text = step, request, ""
@@ -144,6 +159,8 @@ class Workbench(QWidget):
         """Stop the job and listen to the viewer no longer."""
         self.bridge.stop()
         self.listener.close()
+        if self.lattice is not None:
+            self.lattice.close()
         self.shell.device.cancel()
 
     def _build(self) -> None:
@@ -151,6 +168,8 @@ class Workbench(QWidget):
         self.shell = Shell(self.steps, self)
         self.bridge = Bridge(self)
         self.listener = Listener(self.viewer, self.refresh, self)
+        row = self.shell.panels["match"].lattice if "match" in self.shell.panels else None
+        self.lattice = None if row is None else LatticeTools(self.viewer, self._session, row)
 
     def _connect(self) -> None:
         self.shell.start_requested.connect(self.start)
@@ -164,6 +183,9 @@ class Workbench(QWidget):
         panels = self.shell.panels
         if "match" in panels:
             panels["match"].calibrate_requested.connect(self.calibrate)
+            self.lattice.snap_requested.connect(self._on_snap)
+        if "simulate" in panels:
+            panels["simulate"].save_requested.connect(self._on_save_simulated)
         if "detect" in panels:
             panels["detect"].threshold_changed.connect(self._on_threshold)
             panels["detect"].save_requested.connect(self.save_csv)
@@ -173,6 +195,13 @@ class Workbench(QWidget):
     def _find_session(self, viewer: Any) -> Session:
         shared = [other._session for other in Workbench._open if other.viewer is viewer]
         return shared[0] if shared else Session(viewer)
+
+    def _crystal(self) -> str:
+        """The material that is matched or chosen, as `get_material` takes it; empty where nobody knows yet."""
+        match = self.shell.panels.get("match")
+        chosen = match.material() if match is not None else ""
+        matched = (one.material for _, matches in self._session.matched() for one in matches if one.accepted)
+        return chosen or next(matched, "")
 
     def _configs(self) -> dict[str, Any]:
         """Config of every step; a panel without Match takes the session's, or guesses from the layers."""
@@ -195,17 +224,19 @@ class Workbench(QWidget):
         if self._running is not None:
             self._session.remember(self._running, outcome)
         show_outcome(self.results, outcome, self.shell.threshold())
+        if self.lattice is not None:
+            self.lattice.show_outcome(outcome)
         remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
         self.shell.show_remarks(remarks)
         if outcome.detections is not None:
             self._show_legend(self.results.defects())
-        told = "detect" if outcome.step == "run" else outcome.step
+        told = TOLD_BY.get(outcome.step, outcome.step)
         self._ending_text = " · ".join(text for text in [remarks.get(told, ""), self._folder_text()] if text)
         if outcome.step == "run":
             self.shell.open_section("detect")
 
     def _folder_text(self) -> str:
-        folder = self._running.folder if self._running is not None and self._step == "run" else None
+        folder = self._running.folder if self._running is not None and self._step in ("run", "save") else None
         return "" if folder is None else f"files in {folder}"
 
     def _on_failed(self, sentence: str) -> None:
@@ -232,6 +263,12 @@ class Workbench(QWidget):
         if "detect" in self.shell.panels and self.results.of_kind("defects"):
             self.shell.panels["detect"].show_points(defects)
 
+    def _on_snap(self, index: int, placed: Any) -> None:
+        self.start("snap", by_hand=(index, placed))
+
+    def _on_save_simulated(self, folder: Path) -> None:
+        self.start("save", simulated=tuple(self._session.simulated), folder=folder)
+
     def _on_model_saved(self, path: str) -> None:
         self.shell.panels["detect"].list_models()
 
@@ -240,5 +277,6 @@ class Workbench(QWidget):
         for source, size_nm in corrected:
             set_pixel_size(source.layer, size_nm)
             self.results.follow(source.layer)
+        self._session.calibrated(self.sources()[0])
         if corrected:
             show_info(f"Corrected the scale of {len(corrected)} layer{'s' if len(corrected) != 1 else ''}")
