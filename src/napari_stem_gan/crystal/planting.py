@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from napari_stem_gan.crystal.atoms import Atoms
 from napari_stem_gan.crystal.materials import Column, Material
 from napari_stem_gan.crystal.planted import PlantedDefect
+from napari_stem_gan.crystal.roles import anions
 
 NEIGHBOUR = 1.2
 
@@ -38,14 +39,16 @@ class Change:
 
 
 def main_element(column: Column) -> str:
-    """Element that gives a column its name and role."""
-    return column.sublattice if column.sublattice in column.atoms else column.atoms[0]
+    """Element that gives a column its name (numbered where there are several, as ``Te1``) and role."""
+    name = column.sublattice.rstrip("0123456789")
+    return name if name in column.atoms else column.atoms[0]
 
 
 def role_of(element: str, material: Material) -> str:
-    """Role of an element: that of a column named after it; else it is the light one of a mixed column, an anion."""
+    """Role of an element: that of a column named after it; else what it is in the compound."""
     roles = [c.role for c in material.columns if main_element(c) == element]
-    return roles[0] if roles else "anion"
+    every = anions(atom for c in material.columns for atom in c.atoms)
+    return roles[0] if roles else "anion" if element in every else "metal"
 
 
 def class_of(planted: PlantedDefect, material: Material) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.adatoms import ADATOM_KIND
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.crystal.roles import usual_role
 from napari_stem_gan.crystal.structure import Sites, fill_field
 from napari_stem_gan.degrade.config import ScanConfig
 from napari_stem_gan.degrade.contamination import gaussian_field
@@ -27,7 +28,7 @@ def kind_of(defect: str, sublattice: str, kinds: str = "") -> str:
         return kinds
     if defect.startswith("ad_"):
         return ADATOM_KIND
-    metal = sublattice in ("W", "Mo", "Sr", "Ti", "Ba")
+    metal = usual_role(sublattice.rstrip("0123456789")) == "metal"
     if defect == f"V_2{sublattice}":
         return "V_2X"
     if defect == f"V_{sublattice}":
