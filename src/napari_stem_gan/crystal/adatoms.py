@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
@@ -16,6 +17,7 @@ from napari_stem_gan.crystal.planting import round_at_random
 from napari_stem_gan.crystal.structure import Sites, fill_field
 
 ADATOM_KIND = "A"
+PLACES = ("top", "bridge", "hollow")
 NEIGHBOUR = 1.1
 
 
@@ -68,32 +70,45 @@ def draw_adatoms(
     upper = sites if sites.layer is None else sites.where(sites.layer == sites.layer.min(initial=0))
     if not wanted or len(upper) < 4 or not len(atoms_A):
         return Adatoms((), np.zeros((0, 3)), ())
-    offered = _offered(sites.material, upper.positions_px * pixel_size_A)
+    tree, hollow_A = cKDTree(upper.positions_px * pixel_size_A), hollow_radius_A(sites.material)
     cells = sites.area_A2 / abs(float(np.linalg.det(sites.material.cell)))
     found: list[tuple[str, NDArray[np.float64], str]] = []
     for one in wanted:
         number = round_at_random(one.fraction * cells + one.density_per_nm2 * sites.area_A2 / 100, rng)
-        for place in rng.choice(list(offered), number):
-            points = offered[str(place)]
-            found.append((one.defect.foreign, points[rng.integers(len(points))], str(place)))
+        for place, site in zip(rng.choice(PLACES, number), rng.integers(len(upper), size=number), strict=True):
+            points = _points(str(place), int(site), tree, sites.material.neighbour_distance_A, hollow_A)
+            if len(points):
+                found.append((one.defect.foreign, points[rng.integers(len(points))], str(place)))
+            else:  # at a rim there is neither bridge nor hollow
+                found.append((one.defect.foreign, tree.data[site], "top"))
     names = tuple(f[0] for f in found)
     flat = np.array([f[1] for f in found]).reshape(-1, 2)
     heights = _resting_heights(flat, names, atoms_A, elements)
     return Adatoms(names, np.concatenate([flat, heights[:, None]], 1), tuple(f[2] for f in found))
 
 
-def _offered(material: Material, columns_A: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Points ``(n, 2)`` in Å where an adatom may lie, by the kind of place."""
-    tree = cKDTree(columns_A)
-    near = tree.query_pairs(NEIGHBOUR * material.neighbour_distance_A, output_type="ndarray")
-    centres, radii = _circles(columns_A)
-    cell = fill_field(material, material.cell, (1, 1), margin_px=3 * material.constant_A).positions_px
-    inner_centres, inner_radii = _circles(cell)
-    inside = np.hypot(*inner_centres.T) < material.constant_A
-    widest = float(inner_radii[inside].max()) if inside.any() else np.inf
-    hollow = centres[np.abs(radii / widest - 1) < NEIGHBOUR - 1]
-    points = {"top": columns_A, "bridge": columns_A[near].mean(1), "hollow": hollow}
-    return {place: where for place, where in points.items() if len(where)}
+def _points(place: str, site: int, tree: cKDTree, bond_A: float, hollow_A: float) -> NDArray[np.float64]:
+    """Points ``(n, 2)`` in Å of one kind of place at a site, none where there is no neighbour."""
+    here = np.asarray(tree.data[site])
+    if place == "top":
+        return here[None]
+    if place == "bridge":
+        near = [n for n in tree.query_ball_point(here, NEIGHBOUR * bond_A) if n != site]
+        return np.asarray((tree.data[near] + here) / 2)
+    around = tree.data[tree.query_ball_point(here, 3 * hollow_A)]
+    if len(around) < 4:
+        return np.zeros((0, 2))
+    centres, radii = _circles(around)
+    right = (np.abs(radii / hollow_A - 1) < NEIGHBOUR - 1) & (np.hypot(*(centres - here).T) < NEIGHBOUR * hollow_A)
+    return centres[right]
+
+
+@lru_cache(maxsize=64)
+def hollow_radius_A(material: Material) -> float:
+    """Distance in Å from the middle of the widest hollow between projected columns to the columns around it."""
+    reach = 3 * float(np.linalg.norm(material.cell, axis=1).max())
+    centres, radii = _circles(fill_field(material, material.cell, (1, 1), margin_px=reach).positions_px)
+    return float(radii[np.hypot(*centres.T) < reach / 3].max())
 
 
 def _circles(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

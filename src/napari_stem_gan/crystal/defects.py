@@ -168,10 +168,11 @@ def _structure(
     base = np.zeros(len(sites)) if sites.heights_A is None else sites.heights_A
     heights = base[atoms.site] + atoms.heights_A + shift_A[:, 2]
     added = len(above.elements)
+    changed = np.array([i for c in changes for i in c.atoms], int)
+    whose = np.repeat(np.arange(len(changes)), [len(c.atoms) for c in changes])
     belongs = np.full(len(atoms), -1)
-    for number, change in enumerate(changes):
-        belongs[list(change.atoms)] = number
-    middles = np.array([atoms_px[list(c.atoms)].mean(0) for c in changes]).reshape(-1, 2)
+    belongs[changed] = whose
+    middles = _means(atoms_px[changed], whose, len(changes))
     flat = above.positions_A[:, :2] / pixel_size_A
     return DefectiveStructure(
         atoms_px=np.concatenate([atoms_px[alive], flat]),
@@ -200,9 +201,14 @@ def _columns(
     """Middle of the atoms of each occupied column; exactly the site where nothing leans and nothing is stacked."""
     anchor = np.zeros((len(size), 2))
     anchor[stack[::-1]] = sites_px[::-1]
-    away = sites_px[site] - anchor[stack[site]] + beside_px
-    total = np.stack([np.bincount(stack[site], away[:, axis], len(size)) for axis in (0, 1)], 1)
-    return anchor[size > 0] + total[size > 0] / size[size > 0, None]
+    away = _means(sites_px[site] - anchor[stack[site]] + beside_px, stack[site], len(size))
+    return anchor[size > 0] + away[size > 0]
+
+
+def _means(values: NDArray[np.float64], group: NDArray[np.intp], count: int) -> NDArray[np.float64]:
+    """Mean of the rows of `values` ``(M, 2)`` in each of `count` groups."""
+    total = np.stack([np.bincount(group, values[:, axis], count) for axis in (0, 1)], 1)
+    return np.asarray(total / np.maximum(np.bincount(group, minlength=count), 1)[:, None])
 
 
 def _draw_fractions(atoms: Atoms, config: DefectConfig, rng: np.random.Generator) -> list[Change]:

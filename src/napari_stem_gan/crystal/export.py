@@ -1,10 +1,10 @@
 """Write the atoms of a simulated image as CIF or extended XYZ, e.g. for a multislice check.
 
 Axes: x is the image's x (right), y the image's y (down, from row to row), z runs along the beam from the source into
-the specimen. Right, down and away from the viewer are right-handed, so nothing is mirrored: a program whose beam travels
-along +z, as abTEM's does, makes the same image with its rows along +y. A viewer that draws y upwards and z towards the
-eye shows the crystal turned by 180° about x, from below. The cell is the field, edges of pixels included, by the
-thickness and vacuum on both sides.
+the specimen. Right, down and away from the viewer are right-handed, so nothing is mirrored: a program whose beam
+travels along +z, as abTEM's does, makes the same image with its rows along +y. A viewer that draws y upwards and z
+towards the eye shows the crystal turned by 180° about x, from below. The cell is the field, edges of pixels included,
+by the thickness and vacuum on both sides.
 """
 
 from __future__ import annotations
