@@ -100,6 +100,13 @@ def test_our_own_csv_is_a_truth_too(tmp_path):
     assert evaluate(both, both).tp == 3
 
 
+def test_defects_are_compared_whatever_convention_they_are_named_in(tmp_path):
+    found = table([(10, 10), (50, 50), (90, 90)], defects=["V_Se", "V_2Se", "Mo_W"])
+    truth = table([(10, 10), (50, 50), (90, 90)], defects=["Se vacancy", "V_Se2", "Mo@W"])
+    path = truth.to_csv(tmp_path / "truth.csv")
+    assert [evaluate(found, path, defect=d).tp for d in ("VSe", "Se divacancy", "Mo on W", "odd")] == [1, 1, 1, 0]
+
+
 def test_the_radius_is_in_nm(tmp_path):
     truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X")])
     points = table([[10.0, 16.0]])  # 0.12 nm away

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ase.data import atomic_names, atomic_numbers
@@ -86,6 +87,15 @@ def normalise_defect(name: str) -> str:
     if text in CLASS_NAMES:
         return CLASS_NAMES[text]
     return parse_defect(name).name
+
+
+@lru_cache(maxsize=1024)
+def canonical(name: str) -> str:
+    """Like `normalise_defect`, but a name that is not understood stays what it is; for comparing tables."""
+    try:
+        return normalise_defect(name)
+    except ValueError:
+        return name
 
 
 def parse_defect(name: str) -> Defect:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from napari_stem_gan.crystal.defect_names import canonical
 from napari_stem_gan.detect.table import PointTable, TableError, is_points_csv, read_csv
 
 RADIUS_NM = 0.095
@@ -79,7 +80,8 @@ def evaluate(
     pixel_size_nm
         Pixel size; None: from the table's nm and px columns.
     defect
-        Defect to score, e.g. ``V_Se``; None: single anion vacancies where the truth has kinds, else all.
+        Defect to score, e.g. ``V_Se`` (any spelling of `crystal.defect_names`); None: single anion vacancies where the
+        truth has kinds, else all.
 
     Raises
     ------
@@ -114,10 +116,10 @@ def read_truth(path: str | Path, defect: str | None = None) -> tuple[NDArray[np.
             rows = list(csv.DictReader(handle))
         names = rows[0].keys() if rows else ()
         if rows and "kind" in names:
-            rows = [r for r in rows if r["kind"] == "V_X"]
+            rows = [r for r in rows if canonical(r["kind"]) == "V_X"]
             check = _is(defect) if defect else _is_single_vacancy
         else:
-            rows = [r for r in rows if defect is None or r["defect"] == defect]
+            rows = [r for r in rows if defect is None or canonical(r["defect"]) == canonical(defect)]
             check = _is(defect) if defect else None
         positions = np.array([(float(r["y_px"]), float(r["x_px"])) for r in rows]).reshape(-1, 2)
     except (KeyError, ValueError, TypeError, UnicodeDecodeError):
@@ -126,7 +128,7 @@ def read_truth(path: str | Path, defect: str | None = None) -> tuple[NDArray[np.
 
 
 def _is(defect: str) -> Any:
-    return lambda name, sublattice: name == defect
+    return lambda name, sublattice: canonical(name) == canonical(defect)
 
 
 def _is_single_vacancy(name: str, sublattice: str) -> bool:
