@@ -19,6 +19,7 @@ from napari_stem_gan.app import simulate_panel
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import LabelledImage, STEMImage
+from napari_stem_gan.workflow.simulated import SimulatedSession
 
 TRUE_PX = np.array([[12.0, 30.0], [40.25, 71.5], [55.0, 10.0]])
 CONFIDENCE = np.array([0.95, 0.6, 0.2])
@@ -100,7 +101,7 @@ class FakeWorkflow:
 
     def simulate(self, images, matches, config, *, stop=None):
         yield from self._steps("simulate", stop)
-        return [labelled(i) for i in range(2)]
+        return SimulatedSession(tuple(labelled(i) for i in range(2)))
 
     def adapt(self, images, matches, config, *, device="auto", stop=None):
         yield from self._steps("adapt", stop)
@@ -120,13 +121,13 @@ class FakeWorkflow:
         restored = [STEMImage(data=image.data + 1) for image in images]
         return [SimpleNamespace(image=image, invented_px=one, erased_px=one + 5) for image in restored]
 
-    def run(self, images, config, *, device="auto", stop=None, folder=None):
-        self.seen["folder"] = folder
+    def run(self, images, config, *, device="auto", stop=None, folder=None, matches=None):
+        self.seen["folder"], self.seen["matches"] = folder, matches
         yield from self._steps("run", stop)
-        matches = [fake_match(image) for image in images]
+        matches = matches or [fake_match(image) for image in images]
         detections = [detection(image) for image in images]
         restored = yield from self.restore(images, config.restore, stop=stop)
-        sims = [labelled(0)]
+        sims = SimulatedSession((labelled(0),))
         found = {"matches": matches, "simulated": sims, "translated": sims, "detections": detections}
         return SimpleNamespace(**found, restored=restored, model=FakeModel(), report={})
 

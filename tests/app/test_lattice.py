@@ -229,6 +229,18 @@ def test_snap_takes_the_place_of_the_match(matched, image_layer, fake, finish, q
     assert not workbench.lattice.adjust.is_on()
 
 
+def test_run_all_keeps_a_lattice_that_was_snapped_by_hand(matched, fake, finish, qtbot):
+    workbench, row = matched
+    row.adjust.click()
+    with qtbot.waitSignal(workbench.bridge.ended, timeout=20000):
+        row.snap.click()
+
+    finish(workbench, "run")
+
+    (used,) = fake.seen["matches"]
+    assert used.reason == "snapped"
+
+
 def test_a_refused_snap_says_why_and_lets_the_user_go_on(matched, image_layer, fake, qtbot):
     workbench, row = matched
     row.adjust.click()

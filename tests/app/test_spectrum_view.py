@@ -12,12 +12,12 @@ PERIOD_PX = 8.0
 
 def waves():
     y, x = np.mgrid[:160, :200]
-    return (np.cos(2 * np.pi * x / PERIOD_PX) + 0.5 * np.cos(2 * np.pi * y / 10)).astype(np.float32)
+    return (np.cos(2 * np.pi * x / PERIOD_PX) + 0.5 * np.cos(2 * np.pi * (y / 10 + x / 20))).astype(np.float32)
 
 
 def spots():
     hk = np.array([(1, 0), (0, 1), (-1, 0), (2, 2), (3, 0)])
-    return hk, hk @ np.array([[0.0, 1 / PERIOD_PX], [0.1, 0.0]])
+    return hk, hk @ np.array([[0.0, 1 / PERIOD_PX], [0.1, 0.05]])
 
 
 @pytest.fixture

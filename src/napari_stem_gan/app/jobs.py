@@ -157,8 +157,8 @@ def _simulate(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     images = request.images()
     matches = yield from _matched(request, workflow, images, stop)
     simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=stop)
-    fits = getattr(simulated, "fits", None)
-    return Outcome(step="simulate", sources=request.sources, matches=matches, simulated=simulated, fits=fits)
+    found = {"simulated": simulated, "fits": simulated.fits}
+    return Outcome(step="simulate", sources=request.sources, matches=matches, **found)
 
 
 def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:
@@ -195,12 +195,14 @@ def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
 
 def _run(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     config, images = workflow.RunConfig(**request.configs), request.images()
-    result = yield from workflow.run(images, config, device=request.device, stop=stop, folder=request.folder)
+    where = {"device": request.device, "folder": request.folder}
+    result = yield from workflow.run(images, config, matches=request.matches, stop=stop, **where)
     found = {name: getattr(result, name) for name in ("matches", "simulated", "translated", "detections", "restored")}
     record = provenance(request, workflow, images, result.matches, result.model)
     return Outcome(
-        step="run", sources=request.sources, model=result.model, report=result.report, provenance=record, **found
-    )
+        step="run", sources=request.sources, model=result.model, report=result.report, provenance=record, **found,
+        fits=result.simulated.fits,
+    )  # fmt: skip
 
 
 def provenance(request: Request, workflow: Any, images: list[STEMImage], matches: Any, model: Any) -> dict[str, Any]:

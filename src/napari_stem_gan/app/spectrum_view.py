@@ -18,7 +18,8 @@ LARGEST_SIDE_PX = 1024
 SIZE_PX = (600, 660)
 MOST_LABELLED = 2  # |h| + |k| up to which a spot carries its indices
 SPOT_PX = 17
-AXIS_PX = 48  # pyqtgraph clips the label of a lower axis
+BELOW_PX = 12  # pyqtgraph clips the label of a lower axis
+SHADE = (0, 0, 0, 110)
 LOOKS = (("o", SKY), ("s", ORANGE))  # the lattice, other grains
 LEVELS = (0.5, 0.9998)  # quantiles shown as black and white
 MARGIN = 2.2  # shown at first: this many times the highest labelled frequency
@@ -79,7 +80,7 @@ class SpectrumView(QDialog):
         self.plot = pg.PlotWidget()
         self.plot.setAspectLocked(True)
         self.plot.invertY(True)
-        self.plot.getAxis("bottom").setHeight(AXIS_PX)
+        self.plot.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_PX)
         self.image = pg.ImageItem(axisOrder="row-major")
         self.image.setColorMap(pg.colormap.get("viridis"))
         self.plot.addItem(self.image)
@@ -101,7 +102,7 @@ class SpectrumView(QDialog):
         self.plot.addItem(spots)
         self.spots.append(spots)
         for (h, k), place in zip(hk[low_orders(hk)], frequency[low_orders(hk)], strict=True):
-            text = pg.TextItem(f"{h} {k}", color=colour, anchor=(0.5, 1.5))
+            text = pg.TextItem(f"{h} {k}", color="w", anchor=(0.5, 1.45), fill=SHADE)
             text.setPos(place[1], place[0])
             self.plot.addItem(text)
             self.labels.append(text)
