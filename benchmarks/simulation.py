@@ -92,11 +92,11 @@ def peak_px(image: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 def exact_mean(place: np.ndarray, shape: tuple[int, int], size: float, optics: OpticsConfig) -> np.ndarray:
     """Image of one atom whose pixels are true means: its Fourier sum times the pixel's transform, term by term."""
-    fine = (4 * shape[0], 4 * shape[1])
-    ky, kx = np.fft.fftfreq(fine[0], 0.25)[:, None], np.fft.rfftfreq(fine[1], 0.25)[None]  # cycles per pixel
+    fine = (8 * shape[0], 8 * shape[1])
+    ky, kx = np.fft.fftfreq(fine[0], 0.125)[:, None], np.fft.rfftfreq(fine[1], 0.125)[None]  # cycles per pixel
     turns = np.exp(-2j * np.pi * (ky * place[0] + kx * place[1])) * np.sinc(ky) * np.sinc(kx)
     transfer = transfer_tensor(optics, fine, (shape[0] * size, shape[1] * size)).numpy()
-    return np.fft.irfft2(turns * transfer, s=fine)[::4, ::4] * 16 / size**2
+    return np.fft.irfft2(turns * transfer, s=fine)[::8, ::8] * 64 / size**2
 
 
 def shift_px(image: np.ndarray, place: np.ndarray, size: float, optics: OpticsConfig) -> np.ndarray:

@@ -59,12 +59,14 @@ def test_a_column_moves_by_exactly_its_sub_pixel_shift(shift):
     np.testing.assert_allclose(mass - centre, shift, atol=0.02)
 
 
-def test_coarse_pixels_are_the_mean_of_fine_ones_within_two_per_cent():
-    positions = np.array([[10.2, 9.7], [5.0, 14.4]])
-    coarse = render(positions, np.ones(2), (20, 24), pixel_size_A=0.6, optics=OPTICS)
-    fine = render((positions + 0.5) * 3 - 0.5, np.ones(2), (60, 72), pixel_size_A=0.2, optics=OPTICS)
-    mean = fine.reshape(20, 3, 24, 3).mean((1, 3))
-    np.testing.assert_allclose(coarse, mean, atol=0.02 * mean.max())
+@pytest.mark.parametrize(("size", "parts"), [(0.45, 9), (0.6, 9), (1.1, 15)])
+def test_pixels_coarser_than_the_band_limit_are_the_mean_over_their_square(size, parts):
+    positions = np.array([[10.2, 9.7], [5.0, 14.4], [15.5, 20.25]])
+    coarse = render(positions, np.ones(3), (20, 24), pixel_size_A=size, optics=OPTICS)
+    fine = render((positions + 0.5) * parts - 0.5, np.ones(3), (20 * parts, 24 * parts), pixel_size_A=size / parts,
+                  optics=OPTICS)  # fmt: skip
+    mean = fine.reshape(20, parts, 24, parts).mean((1, 3))
+    np.testing.assert_allclose(coarse, mean, atol=4e-3 * mean.max())
 
 
 def test_atoms_beyond_the_rim_shine_in_and_do_not_wrap_round():

@@ -84,7 +84,7 @@ def render(
     shape
         Height and width of the image.
     pixel_size_A
-        Pixel size in Å. Coarser than the probe's band limit: rendered finer and averaged over pixels.
+        Pixel size in Å. Coarser than the probe's band limit: rendered finer and averaged over pixels, exactly.
     optics
         Probe and detector.
     periodic
@@ -164,16 +164,13 @@ def _render_alike(
         spectrum = spectrum * torch.stack([_transfer(o, p, str(device)) for o, p in zip(optics, plans, strict=True)])
     area = torch.tensor([p.point_A**2 for p in plans], device=device).view(-1, 1, 1)
     image = torch.fft.irfft2(_widen(spectrum, plan), s=plan.grid) / area
-    if plan.fine > 1:
-        y, x = plan.grid[0] // plan.fine, plan.grid[1] // plan.fine
-        image = image.reshape(-1, y, plan.fine, x, plan.fine).mean((2, 4))
-    rows, cols = (slice(plan.margin, plan.margin + n) for n in plan.shape)
+    rows, cols = (slice(plan.margin * plan.fine, (plan.margin + n) * plan.fine, plan.fine) for n in plan.shape)
     return image[:, rows, cols].clamp_min(0)
 
 
 def _inside(positions_px: NDArray[np.float64], weights: NDArray[np.float64], plan: _Plan, periodic: bool) -> Atoms:
     """Atoms on the grid, in its points, with their weights."""
-    positions = (np.asarray(positions_px, float).reshape(-1, 2) + plan.margin + 0.5) * plan.fine - 0.5
+    positions = (np.asarray(positions_px, float).reshape(-1, 2) + plan.margin) * plan.fine
     keep = np.ones(len(positions), bool) if periodic else ((positions >= 0) & (positions <= _last(plan))).all(1)
     return positions[keep], np.asarray(weights, float)[keep]
 
@@ -184,11 +181,15 @@ def _last(plan: _Plan) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4)
 def _transfer(optics: OpticsConfig, plan: _Plan, device: str) -> Tensor:
-    """Transfer on the low grid, the kernel's own transform divided out."""
+    """Transfer on the low grid, the kernel's own transform divided out, times that of a coarse pixel's square."""
     transfer = transfer_tensor(optics, plan.low, plan.field_A, device)
-    ky = torch.fft.fftfreq(plan.low[0], device=device) / 2
-    kx = torch.fft.rfftfreq(plan.low[1], device=device) / 2
-    return transfer / (_kaiser_bessel_transform(ky)[:, None] * _kaiser_bessel_transform(kx)[None])
+    ky = torch.fft.fftfreq(plan.low[0], device=device)[:, None]
+    kx = torch.fft.rfftfreq(plan.low[1], device=device)[None]
+    transfer = transfer / (_kaiser_bessel_transform(ky / 2) * _kaiser_bessel_transform(kx / 2))
+    if plan.fine == 1:
+        return transfer
+    across = [plan.fine * low / grid for low, grid in zip(plan.low, plan.grid, strict=True)]  # cycles per pixel
+    return transfer * torch.sinc(ky * across[0]) * torch.sinc(kx * across[1])
 
 
 def _structure_factor(atoms: Sequence[Atoms], plan: _Plan, device: str | torch.device) -> Tensor:
