@@ -203,3 +203,15 @@ def test_a_stack_that_is_not_known_is_refused(name, values, message):
 def test_an_impossible_specimen_is_refused(values):
     with pytest.raises(ValueError, match="must"):
         SpecimenConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("name", "bond_A", "neighbours"), [("Si [110]", 2.352, 4), ("GaAs [110]", 2.448, 4), ("Au [110]", 2.884, 12)]
+)
+def test_staggered_columns_make_the_crystal_they_are_the_projection_of(name, bond_A, neighbours):
+    _, xyz = atoms_of(build(name, layers=8))
+    tree, middle = cKDTree(xyz), [*np.array(SHAPE) * SIZE_A / 2, 0.0]
+    inner = xyz[np.linalg.norm(xyz - middle, axis=1) < 6]
+    distance = tree.query(inner, k=neighbours + 2)[0]
+    np.testing.assert_allclose(distance[:, 1 : neighbours + 1], bond_A, rtol=1e-3)
+    assert distance[:, neighbours + 1].min() > 1.3 * bond_A
