@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +106,19 @@ class SimulateConfig:
     size_px: int = 512
     """Side of each square image in pixels."""
     defect_scale: float = 1.0
-    """Multiplies all defect concentrations (1 = about 3 % single vacancies)."""
+    """Multiplies the fractions of all defects (1 = about 3 % single vacancies); planted amounts stay as given."""
     degrade: bool = True
     """Add contamination, scan distortions and counting noise fitted to today's image."""
     seed: int = 0
     """Seed of every random draw."""
+    frames: int = 1
+    """Number of frames that are averaged, each with its own jitter, noise and drift; they share the fitted dose."""
+    specimen: SpecimenConfig = field(default_factory=SpecimenConfig)
+    """Strain, ripples, tilt, layers, a grain boundary or an edge."""
+    defects: DefectConfig = field(default_factory=DefectConfig)
+    """What is planted."""
+    optics: OpticsConfig = field(default_factory=OpticsConfig)
+    """Probe and detector that the fit starts from; its source size is fitted."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 10000:
@@ -117,3 +127,5 @@ class SimulateConfig:
             raise ValueError(f"size_px must lie between 32 and 8192, got {self.size_px}; try 512")
         if not 0 <= self.defect_scale <= 20:
             raise ValueError(f"defect_scale must lie between 0 and 20, got {self.defect_scale}; try 1")
+        if not 1 <= self.frames <= 1000:
+            raise ValueError(f"frames must lie between 1 and 1000, got {self.frames}; try 1")

@@ -1,61 +1,31 @@
-"""Fit optics, dose and contamination to a matched image, so that simulations already look like today's."""
+"""Fit everything the simulator draws to a matched image, so that simulations already look like today's.
+
+In order: the lattice is split off (`fit_lattice`), the jitter of its rows is measured (`fit_scan`), then the counting
+noise (`fit_noise`), the probe (`fit_optics`) and the contamination (`fit_background`) of what is left.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from napari_stem_gan.crystal.cell import average_cell, fit_cell
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
-from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.crystal.spectrum import central_crop
-from napari_stem_gan.crystal.warp import measure_warp
 from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
-from napari_stem_gan.degrade.scan import fast_scan_kernel
-from napari_stem_gan.image import FloatImage, STEMImage
+from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.config import OpticsConfig
-from napari_stem_gan.simulate.pairs import Field, ideal_image
+from napari_stem_gan.simulate.fit_background import Background, measure_background
+from napari_stem_gan.simulate.fit_lattice import LatticeImage, split_lattice
+from napari_stem_gan.simulate.fit_noise import Noise, digits, measure_noise, row_noise
+from napari_stem_gan.simulate.fit_optics import OpticsFit, fit_optics
+from napari_stem_gan.simulate.fit_scan import fit_jitter, measure_rows, without_jitter
 from napari_stem_gan.simulate.probe import band_limit
 
-LARGEST_SOURCE_A = 2.6
-LARGEST_TAIL_PX = 2.0
-DOSE_RANGE = (2e2, 5e6)
-CLEAN_PX = 320
-
-
-@dataclass(frozen=True)
-class Background:
-    """Statistics of the slowly varying part of an image, to draw fields like it.
-
-    Parameters
-    ----------
-    frequency_per_A
-        Spatial frequencies in 1/Å, shape ``(N,)``.
-    amplitude
-        Radial amplitude spectrum at them, arbitrary scale.
-    quantiles
-        201 quantiles of the background in units of the column contrast, lowest 0.
-    """
-
-    frequency_per_A: NDArray[np.float64]
-    amplitude: NDArray[np.float64]
-    quantiles: NDArray[np.float64]
-
-    def draw(self, shape: tuple[int, int], pixel_size_A: float, rng: np.random.Generator) -> FloatImage:
-        """Draw a field ``(Y, X)`` ≥ 0 with this spectrum and these quantiles."""
-        pad = (shape[0] + shape[0] // 2, shape[1] + shape[1] // 2)
-        ky, kx = np.fft.fftfreq(pad[0], pixel_size_A)[:, None], np.fft.rfftfreq(pad[1], pixel_size_A)[None]
-        filter_ = np.interp(np.hypot(ky, kx), self.frequency_per_A, self.amplitude, right=0.0)
-        field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(pad)) * filter_, s=pad)[: shape[0], : shape[1]]
-        rank = np.argsort(np.argsort(field, axis=None)).reshape(shape) / max(field.size - 1, 1)
-        return np.interp(rank, np.linspace(0, 1, len(self.quantiles)), self.quantiles).astype(np.float32)
+DOSE_RANGE = (1.0, 5e7)
+MODEL_ERROR = 0.1  # of the clean simulation's mean: tails of the probe, cross-sections
+NOISE_MODEL_ERROR = 0.01  # of the noise level: what lattice and jitter leave behind
 
 
 @dataclass(frozen=True)
@@ -67,15 +37,17 @@ class SessionFit:
     optics
         Probe with the source size that gives today's column width.
     detector
-        Dose, tail, row noise, gain and offset that give today's noise and brightness.
+        Dose, tail, row noise, gain, offset, clipping and digits that give today's noise and brightness.
     scan
         Jitter per axis and its correlation from row to row.
     contrast
-        Column brightness over background in the clean simulation, as a fraction of the beam.
+        Brightness of the lattice (its 90 % minus 5 % quantile) as a fraction of the beam.
     background
         Today's contamination.
     errors
         One standard error of each fitted number, by its name.
+    column_ratios
+        Brightness of each sublattice over the simulation's, in units of the brightest one.
     """
 
     optics: OpticsConfig
@@ -84,10 +56,11 @@ class SessionFit:
     contrast: float
     background: Background
     errors: dict[str, float] = field(default_factory=dict)
+    column_ratios: dict[str, float] = field(default_factory=dict)
 
     @property
     def dose_e_per_A2(self) -> float:
-        """Dose in electrons per Å²."""
+        """Dose in electrons per Å² that makes today's noise (with a photomultiplier without spread)."""
         return self.detector.dose_e_per_A2
 
     @property
@@ -107,18 +80,19 @@ class SessionFit:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON and the panel."""
-        detector = {k: v for k, v in asdict(self.detector).items() if not (isinstance(v, float) and math.isinf(v))}
         return {
             "optics": asdict(self.optics),
-            "detector": detector,
+            "detector": asdict(self.detector),
             "scan": asdict(self.scan),
+            "contamination": self.background.to_dict(),
             "contrast": self.contrast,
+            "column_ratios": dict(self.column_ratios),
             "errors": dict(self.errors),
         }
 
 
 def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | None = None) -> SessionFit:
-    """Fit the simulation to an accepted match.
+    """Fit the simulation to an accepted match; of large images to the middle 1024 × 1024 px.
 
     Parameters
     ----------
@@ -127,7 +101,8 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     match
         Its lattice.
     optics
-        Beam energy, convergence and detector angles; None: 80 kV, 25 mrad, 63–200 mrad.
+        Beam energy, convergence, detector angles and aberrations; None: 80 kV, 25 mrad, 63–200 mrad. Its source size
+        is replaced.
 
     Raises
     ------
@@ -136,110 +111,59 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     """
     if not match.accepted or match.pixel_size_A is None:
         raise ValueError(f"'{image.name}' must be matched before it can be simulated: {match.reason}")
-    size = match.pixel_size_A
-    base = optics or OpticsConfig()
-    fitted, contrast, clean_mean = _fit_source(match, base)
-    noise, tail = noise_level(image.data, band_limit(fitted) * size)
-    background = measure_background(image.data, match)
-    mean = clean_mean + contrast * float(background.quantiles.mean())
-    signal_to_noise = match.contrast / max(noise, 1e-12 * abs(match.contrast) + 1e-30)
-    dose = float(np.clip(signal_to_noise**2 * mean / (contrast**2 * size**2), *DOSE_RANGE))
-    gain = match.contrast / (dose * size**2 * contrast)
-    offset = float(image.data.mean()) - gain * dose * size**2 * mean
-    detector = DetectorConfig(dose_e_per_A2=dose, tail_px=tail, gain=float(gain), offset=offset)
-    return SessionFit(fitted, detector, ScanConfig(), contrast, background)
-
-
-def _fit_source(match: LatticeMatch, optics: OpticsConfig) -> tuple[OpticsConfig, float, float]:
-    """Source size that gives the measured column width, with the clean image's contrast and mean.
-
-    The average cell of a clean image without source size is blurred in its own Fourier series, so that one
-    rendering serves all trials.
-    """
-    vectors, size = match.lattice_vectors_px, match.pixel_size_A or 0.2
-    material = get_material(match.material)
-    image = _clean_image(match, replace(optics, source_size_fwhm_A=0.0))
-    spectrum = np.fft.fft2(average_cell(image, vectors, measure_warp(image, vectors)))
-    index = np.fft.fftfreq(len(spectrum)) * len(spectrum)
-    hk = np.stack(np.meshgrid(index, index, indexing="ij"), -1)
-    k2 = ((hk @ np.linalg.inv(vectors).T / size) ** 2).sum(-1)  # 1/Å²
-    low, high, contrast, middle = 0.0, LARGEST_SOURCE_A, 0.0, 0.0
-    for _ in range(7):
-        middle = 0.5 * (low + high)
-        blurred = np.fft.ifft2(spectrum * np.exp(-((np.pi * middle) ** 2) * k2 / (4 * np.log(2)))).real
-        cell = fit_cell(blurred, material, vectors, size, senses=(False,))
-        contrast = cell.contrast
-        low, high = (middle, high) if cell.fwhm_A < match.fwhm_A else (low, middle)
-    return replace(optics, source_size_fwhm_A=middle), contrast, float(image.mean())
-
-
-def _clean_image(match: LatticeMatch, optics: OpticsConfig) -> FloatImage:
-    """A noise-free, defect-free image with the matched lattice."""
-    none = DefectConfig(
-        single_vacancy=0, double_vacancy=0, metal_vacancy=0, anion_substitution=0, metal_substitution=0, jitter_A=0
+    base, size = optics or OpticsConfig(), match.pixel_size_A
+    split = split_lattice(image.data, match)
+    rows = measure_rows(split)
+    scan, errors = fit_jitter(rows, split.constant_px)
+    rest = without_jitter(split, rows, scan)
+    noise = measure_noise(split, rest, band_limit(base) * size)
+    probe = fit_optics(split, match, base, scan, DetectorConfig(tail_px=noise.tail_px))
+    contrast = float(np.subtract(*np.quantile(split.lattice[::2, ::2], [0.9, 0.05])))
+    background = measure_background(
+        split, rest, noise, contrast=contrast, pixel_size_A=size, column_jitter_px=DefectConfig().jitter_A / size
     )
-    constant = float(np.hypot(*match.lattice_vectors_px[0]))
-    side = int(max(CLEAN_PX, 8 * constant))
-    place = Field(
-        material=get_material(match.material), vectors_px=match.lattice_vectors_px, origin_px=(0.0, 0.0),
-        shape=(side, side), pixel_size_A=match.pixel_size_A or 0.2,
-    )  # fmt: skip
-    return ideal_image(place, optics, none, np.random.default_rng(0)).image.data
+    counted, more = _counting(split, noise, probe, background, contrast, size)
+    varying, rough = row_noise(rows, max(float(split.background.mean()) - counted["offset"], 1e-30))
+    step, ceiling = digits(image.data)
+    detector = DetectorConfig(
+        dose_e_per_A2=counted["dose_e_per_A2"],
+        tail_px=noise.tail_px,
+        row_noise=varying["row_noise"],
+        row_offset_e=varying["row_offset"] / counted["gain"],
+        gain=counted["gain"],
+        offset=counted["offset"],
+        saturation_e=0.0 if ceiling is None else max((ceiling - counted["offset"]) / counted["gain"], 1e-9),
+        quantisation=step,
+    )
+    errors |= more | {"tail_px": noise.errors["tail_px"], "row_noise": rough["row_noise"]}
+    errors |= {"row_offset_e": rough["row_offset"] / counted["gain"]}
+    errors |= {"source_size_fwhm_A": probe.errors["source_size_fwhm_A"]}
+    errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
+    lifted = background.lifted(counted["pedestal"] / contrast)
+    return SessionFit(probe.optics, detector, scan, contrast / probe.scale, lifted, errors, probe.column_ratios)
 
 
-def noise_level(data: FloatImage, band_limit_per_px: float) -> tuple[float, float]:
-    """Standard deviation of the counting noise before the detector's decay, and that decay along x (px).
+def _counting(
+    split: LatticeImage, noise: Noise, probe: OpticsFit, background: Background, contrast: float, size: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Dose, gain, offset and even brightness under the crystal, and their standard errors.
 
-    The power beyond the probe's band limit is noise alone. Along x it is filtered by the detector's tail, so the
-    level is read where kx is small and ky large, and the tail from its fall along kx.
+    The dark level is where the noise vanishes (photon transfer), or where the simulation's mean brightness puts it,
+    whichever is better known; the noise above it tells the gain.
     """
-    crop = central_crop(data, 1024).astype(np.float64)
-    window = np.hanning(crop.shape[0])[:, None] * np.hanning(crop.shape[1])[None]
-    power = np.abs(np.fft.rfft2((crop - crop.mean()) * window)) ** 2 / (window**2).sum()
-    ky = np.abs(np.fft.fftfreq(crop.shape[0]))[:, None]
-    kx = np.fft.rfftfreq(crop.shape[1])[None]
-    beyond = np.hypot(ky, kx) > min(1.03 * band_limit_per_px, 0.43)
-    slow, fast = beyond & (kx < 0.1) & (kx > 0.01), beyond & (kx > 0.4)
-    level = float(np.median(power[slow]) if slow.sum() > 20 else np.median(power[beyond])) / np.log(2)
-    ratio = float(np.median(power[fast])) / np.log(2) / max(level, 1e-30) if fast.sum() > 20 else 1.0
-    tail = _tail_of(ratio)
-    slow_power, _ = _tail_power(np.array([tail]))
-    return float(np.sqrt(max(level / slow_power[0], 0.0))), tail
-
-
-def _tail_of(ratio: float) -> float:
-    """Decay of the detector whose power at large kx falls to `ratio` of that at small kx."""
-    if ratio > 0.9:
-        return 0.0
-    lengths = np.linspace(0.0, LARGEST_TAIL_PX, 101)
-    slow, fast = _tail_power(lengths)
-    return float(np.interp(-ratio, -fast / slow, lengths))
-
-
-def _tail_power(lengths_px: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Power of the detector's decay at kx = 0.01 to 0.1 and at 0.4 to 0.5, each of shape ``(N,)``."""
-    length = torch.as_tensor(lengths_px).view(-1, 1, 1, 1)
-    share = torch.full_like(length, DetectorConfig().tail_lorentzian)
-    kernel = fast_scan_kernel(length, share, torch.zeros_like(length)).numpy()
-    power = np.abs(np.fft.rfft(kernel, 400, axis=1)) ** 2  # (N, 201): kx in steps of 0.0025
-    return power[:, 4:41].mean(1), power[:, 160:].mean(1)
-
-
-def measure_background(data: FloatImage, match: LatticeMatch) -> Background:
-    """Measure the slowly varying part of an image, in units of its column contrast."""
-    size = match.pixel_size_A or 0.2
-    constant = float(np.sqrt(abs(np.linalg.det(match.lattice_vectors_px))))
-    crop = central_crop(data, 2048)
-    step = max(1, int(0.2 * constant))
-    slow = ndimage.gaussian_filter(crop, 0.6 * constant, mode="reflect")[::step, ::step].astype(np.float64)
-    slow = slow / max(match.contrast, 1e-30)
-    quantiles = np.quantile(slow, np.linspace(0, 1, 201))
-    quantiles = quantiles - quantiles[2]
-    window = np.hanning(slow.shape[0])[:, None] * np.hanning(slow.shape[1])[None]
-    amplitude = np.abs(np.fft.rfft2((slow - slow.mean()) * window)) ** 2
-    ky, kx = np.fft.fftfreq(slow.shape[0], size * step)[:, None], np.fft.rfftfreq(slow.shape[1], size * step)[None]
-    k = np.hypot(ky, kx)
-    edges = np.linspace(0, 0.5 / (size * step), 49)
-    index = np.digitize(k, edges) - 1
-    radial = np.array([np.sqrt(amplitude[index == i].mean()) if (index == i).any() else 0.0 for i in range(48)])
-    return Background(0.5 * (edges[1:] + edges[:-1]), radial, np.maximum(quantiles, 0.0))
+    crystal = split.brightness > 0.5
+    mean = float((split.data - split.foreign)[crystal].mean()) if crystal.any() else float(split.data.mean())
+    signal = probe.scale * probe.mean + contrast * float(background.quantiles.mean())
+    guess, guess_error = mean - signal, MODEL_ERROR * probe.scale * probe.mean
+    offset, error = noise.dark, noise.errors["dark"]
+    if error > guess_error or mean - offset < 0.2 * signal:
+        offset, error = guess, guess_error
+    pedestal = guess - offset if guess - offset > 2 * float(np.hypot(error, guess_error)) else 0.0
+    bright = max(mean - offset, 1e-3 * signal)
+    gain = max(noise.variance, 1e-12 * contrast**2) / bright
+    dose = float(np.clip(probe.scale / (gain * size**2), *DOSE_RANGE))
+    gain = probe.scale / (dose * size**2)
+    relative = float(np.hypot(np.hypot(noise.errors["variance"] / noise.variance, NOISE_MODEL_ERROR), error / bright))
+    errors = {"dose_e_per_A2": dose * float(np.hypot(relative, probe.errors["scale"])), "gain": gain * relative}
+    values = {"dose_e_per_A2": dose, "gain": float(gain), "offset": float(offset), "pedestal": float(pedestal)}
+    return values, errors | {"offset": float(error)}

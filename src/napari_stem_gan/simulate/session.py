@@ -1,32 +1,39 @@
-"""Simulated sessions: labelled images with today's lattice, optics, noise and contamination."""
+"""Simulated sessions: labelled images with today's lattice, optics, scan, noise and contamination."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import torch
 
-from napari_stem_gan.crystal.config import DefectConfig
+from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.match import LatticeMatch
-from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.degrade.config import draw_scan
-from napari_stem_gan.degrade.contamination import gaussian_field
-from napari_stem_gan.image import FloatImage, LabelledImage
+from napari_stem_gan.crystal.materials import Material, get_material
+from napari_stem_gan.crystal.planted import scale_planted
+from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
+from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.simulate.batch import labelled_batch
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.simulate.fit import SessionFit
-from napari_stem_gan.simulate.pairs import Degradation, Field, anion_peak, degrade, ideal_image
+from napari_stem_gan.simulate.scene import PAIR_STACK_FACTOR, Degradation, Field, Scene
 
-DEFECTS = DefectConfig()
-JITTER_STRENGTH = 0.15
-GRAIN_A = (1.2, 5.0)
-LARGEST_GRAIN = 0.6
+STRAIN, DOSE_SPREAD, STACK_SPREAD = 0.002, 0.1, 0.03
+SPREAD = 0.1  # least relative spread of drawn jitter and row noise around what was fitted
+STACK_FACTORS = (1.0, 1.26)  # single atoms added up; static multislice (SCIENCE 2.4)
+MOST_CORRELATION = 0.95
+PIXELS_AT_ONCE = 2**23
+RESIDUAL_A = {"12": (10.0, 2), "21": (200.0, 1), "23": (300.0, 3)}  # largest coefficient and its azimuthal order
 
 
 def session_pairs(
     matches: Sequence[LatticeMatch],
     fits: Sequence[SessionFit],
     config: SimulateConfig,
+    *,
+    device: str | torch.device = "cpu",
 ) -> Iterator[LabelledImage]:
     """Draw labelled images like today's, one after the other.
 
@@ -35,7 +42,9 @@ def session_pairs(
     matches, fits
         Of today's images; each simulated image takes one of them at random.
     config
-        Number, size, defects, seed.
+        Number, size, specimen, defects, seed.
+    device
+        Where images are computed; beside the processor several at once.
 
     Raises
     ------
@@ -44,57 +53,130 @@ def session_pairs(
     """
     if not matches:
         raise ValueError("at least one image must be matched before a session can be simulated; run Match first")
-    seeds = np.random.SeedSequence(config.seed).spawn(config.count)
-    for seed in seeds:
-        rng = np.random.default_rng(seed)
-        which = int(rng.integers(len(matches)))
-        yield session_image(matches[which], fits[which], config, rng)
+    rngs = [np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(config.count)]
+    at_once = 1 if torch.device(device).type == "cpu" else max(1, PIXELS_AT_ONCE // config.size_px**2)
+    for first in range(0, config.count, at_once):
+        some = rngs[first : first + at_once]
+        chosen = [int(rng.integers(len(matches))) for rng in some]
+        yield from _images([(matches[i], fits[i]) for i in chosen], config, some, device)
 
 
 def session_image(
-    match: LatticeMatch, fit: SessionFit, config: SimulateConfig, rng: np.random.Generator
+    match: LatticeMatch,
+    fit: SessionFit,
+    config: SimulateConfig,
+    rng: np.random.Generator,
+    *,
+    device: str | torch.device = "cpu",
 ) -> LabelledImage:
     """Draw one labelled image around one match and fit; in the units of the image it was fitted to."""
-    size = match.pixel_size_A or 0.2
-    shape = (config.size_px, config.size_px)
-    vectors = match.lattice_vectors_px @ (np.eye(2) + rng.normal(0, 0.002, (2, 2)))
-    y, x = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
-    field = Field(
-        material=get_material(match.material), vectors_px=vectors, origin_px=(y, x), shape=shape, pixel_size_A=size
-    )
-    optics = _near(fit.optics, rng) if config.degrade else fit.optics
-    ideal = ideal_image(field, optics, _scaled(DEFECTS, config.defect_scale), rng, stack_factor=rng.uniform(1.0, 1.2))
+    return _images([(match, fit)], config, [rng], device)[0]
+
+
+def _images(
+    today: Sequence[tuple[LatticeMatch, SessionFit]],
+    config: SimulateConfig,
+    rngs: Sequence[np.random.Generator],
+    device: str | torch.device,
+) -> list[LabelledImage]:
+    scenes = [session_scene(m, f, config, rng, device=device) for (m, f), rng in zip(today, rngs, strict=True)]
+    images = labelled_batch(scenes, rngs, device=device)
     if not config.degrade:
-        return ideal
-    scan = replace(draw_scan(rng, size, strength=JITTER_STRENGTH), drift_shear=0.0, drift_scale=0.0)
-    detector = replace(fit.detector, dose_e_per_A2=fit.dose_e_per_A2 * float(np.exp(rng.normal(0, 0.1))))
-    unit = fit.contrast / max(anion_peak(ideal.image.data), 1e-30)
-    background = _textured(fit.background.draw(shape, size, rng) * np.float32(unit), size, rng)
-    return degrade(ideal, Degradation(scan=scan, detector=detector), rng, background=background)
+        return images
+    return [_with_background(image, fit) for image, (_, fit) in zip(images, today, strict=True)]
 
 
-def _textured(background: FloatImage, pixel_size_A: float, rng: np.random.Generator) -> FloatImage:
-    """Give contamination the fine grain that the lattice hides from the fit, in proportion to the coarse part."""
-    fine = gaussian_field(background.shape, float(rng.uniform(*GRAIN_A)) / pixel_size_A, rng)
-    strength = float(rng.uniform(0, LARGEST_GRAIN))
-    return np.asarray(background * np.maximum(1 + strength * fine, 0), np.float32)
+def _with_background(labelled: LabelledImage, fit: SessionFit) -> LabelledImage:
+    """Note what the contamination was drawn from."""
+    drawn: dict[str, Any] = {**fit.background.to_dict(), "unit": fit.contrast}
+    return replace(labelled, parameters={**labelled.parameters, "contamination": drawn})
+
+
+def session_scene(
+    match: LatticeMatch,
+    fit: SessionFit,
+    config: SimulateConfig,
+    rng: np.random.Generator,
+    *,
+    device: str | torch.device = "cpu",
+) -> Scene:
+    """Draw what one image shows, around one match and fit; see `session_image`."""
+    size, shape = match.pixel_size_A or 0.2, (config.size_px, config.size_px)
+    vectors = match.lattice_vectors_px @ (np.eye(2) + rng.normal(0, STRAIN, (2, 2)))
+    y, x = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
+    material = get_material(match.material)
+    scene = Scene(
+        field=Field(material=material, vectors_px=vectors, origin_px=(y, x), shape=shape, pixel_size_A=size),
+        optics=_near(fit.optics, rng) if config.degrade else fit.optics,
+        defects=_scaled(config.defects, config.defect_scale),
+        specimen=None if config.specimen == SpecimenConfig() else config.specimen,
+        stack_factor=_stack_factor(fit, material, rng),
+    )
+    if not config.degrade:
+        return scene
+    return replace(
+        scene,
+        degradation=Degradation(
+            scan=_near_scan(fit, config.frames, rng), detector=_near_detector(fit, config.frames, rng)
+        ),
+        background=fit.background.field(shape, size, rng, device),
+        background_unit=fit.contrast,
+    )
+
+
+def _near_scan(fit: SessionFit, frames: int, rng: np.random.Generator) -> ScanConfig:
+    """Jitter around the fitted one; frames that are averaged jitter more than their average."""
+    jitter = {
+        name: float(np.sqrt(frames)) * _near_value(getattr(fit.scan, name), fit.errors.get(name, 0.0), rng)
+        for name in ("jitter_x_px", "jitter_y_px")
+    }
+    spread = min(fit.errors.get("jitter_correlation", 0.0), SPREAD)
+    correlation = float(np.clip(rng.normal(fit.scan.jitter_correlation, spread), 0, MOST_CORRELATION))
+    return replace(fit.scan, jitter_correlation=correlation, **jitter)
+
+
+def _near_detector(fit: SessionFit, frames: int, rng: np.random.Generator) -> DetectorConfig:
+    """Dose and rows around the fitted ones."""
+    rows = {
+        name: _near_value(getattr(fit.detector, name), fit.errors.get(name, 0.0), rng)
+        for name in ("row_noise", "row_offset_e")
+    }
+    dose = fit.dose_e_per_A2 * float(np.exp(rng.normal(0, DOSE_SPREAD)))
+    return replace(fit.detector, dose_e_per_A2=dose, frames=frames, **rows)
+
+
+def _near_value(value: float, error: float, rng: np.random.Generator) -> float:
+    """A number ≥ 0 around a fitted one; where nothing was found, nothing is drawn."""
+    return abs(float(rng.normal(value, max(min(error, value), SPREAD * value))))
+
+
+def _stack_factor(fit: SessionFit, material: Material, rng: np.random.Generator) -> float:
+    """Brightness of two-atom columns over two single atoms, around what the image shows."""
+    pairs = {c.sublattice for c in material.columns if len(c.atoms) > 1}
+    ratios = fit.column_ratios
+    if material.layers != 1 or not {c.sublattice for c in material.columns} <= set(ratios) or len(pairs) != 1:
+        return float(rng.uniform(1.0, 1.2))
+    single = [ratios[c.sublattice] for c in material.columns if len(c.atoms) == 1]
+    if not single:
+        return float(rng.uniform(1.0, 1.2))
+    fitted = PAIR_STACK_FACTOR * ratios[pairs.pop()] / max(single[0], 1e-6)
+    return float(np.clip(rng.normal(fitted, STACK_SPREAD), *STACK_FACTORS))
 
 
 def _near(optics: OpticsConfig, rng: np.random.Generator) -> OpticsConfig:
-    """Small residual aberrations around the fitted probe."""
-    return replace(
-        optics,
-        C12=float(rng.uniform(0, 10)),
-        phi12=float(rng.uniform(0, np.pi)),
-        C21=float(rng.uniform(0, 200)),
-        phi21=float(rng.uniform(0, 2 * np.pi)),
-        C23=float(rng.uniform(0, 300)),
-        phi23=float(rng.uniform(0, 2 * np.pi / 3)),
-    )
+    """Small residual aberrations added to those of the fitted probe."""
+    found: dict[str, float] = {}
+    for name, (largest, order) in RESIDUAL_A.items():
+        size, angle = float(rng.uniform(0, largest)), float(rng.uniform(0, 2 * np.pi / order))
+        given = getattr(optics, f"C{name}") * np.exp(1j * order * getattr(optics, f"phi{name}"))
+        total = given + size * np.exp(1j * order * angle)
+        found |= {f"C{name}": float(abs(total)), f"phi{name}": float(np.angle(total) / order)}
+    return replace(optics, **found)
 
 
 def _scaled(defects: DefectConfig, scale: float) -> DefectConfig:
-    """All concentrations times `scale`, kept below what a site can hold."""
+    """All concentrations times `scale`; fractions are kept below what a site can hold."""
+    planted = scale_planted(defects.planted, scale)
     total = scale * (defects.single_vacancy + defects.double_vacancy + defects.anion_substitution)
     scale = scale if total <= 0.9 else scale * 0.9 / total
     return replace(
@@ -104,4 +186,5 @@ def _scaled(defects: DefectConfig, scale: float) -> DefectConfig:
         metal_vacancy=defects.metal_vacancy * scale,
         anion_substitution=defects.anion_substitution * scale,
         metal_substitution=defects.metal_substitution * scale,
+        planted=planted,
     )

@@ -1,0 +1,194 @@
+"""Source size and scale: how much wider than the probe's columns today's are, and how bright an electron is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_stem_gan.crystal.config import DefectConfig
+from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
+from napari_stem_gan.image import FloatImage
+from napari_stem_gan.simulate.adf import render
+from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.fit_lattice import LatticeImage, average_spectrum, wave_vectors
+from napari_stem_gan.simulate.fit_noise import tail_transfer
+from napari_stem_gan.simulate.pairs import Field, ideal_image
+
+LARGEST_SOURCE_A = 2.6
+SOURCES_A = np.linspace(0, LARGEST_SOURCE_A, 105)
+CLEAN_PX, CLEAN_CELLS = 256, 8
+ALIGNMENTS = 3
+FAINT = 0.02
+Complex = NDArray[np.complex128]
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OpticsFit:
+    """The probe and how its image compares with today's.
+
+    Parameters
+    ----------
+    optics
+        Probe with the fitted source size.
+    scale
+        Image units for the whole beam.
+    mean
+        Mean of the clean simulation, as a fraction of the beam.
+    column_ratios
+        Brightness of each sublattice over the simulation's, in units of the brightest one.
+    errors
+        One standard error: ``source_size_fwhm_A`` in Å and ``scale`` relative to it.
+    """
+
+    optics: OpticsConfig
+    scale: float
+    mean: float
+    column_ratios: dict[str, float]
+    errors: dict[str, float]
+
+
+def fit_optics(
+    image: LatticeImage, match: LatticeMatch, optics: OpticsConfig, scan: ScanConfig, detector: DetectorConfig
+) -> OpticsFit:
+    """Fit source size and scale to the average cell; the blur of jitter and detector is known and not counted twice.
+
+    Parameters
+    ----------
+    image
+        The image's lattice.
+    match
+        Where it lies.
+    optics
+        The probe; its source size is replaced.
+    scan, detector
+        Fitted jitter and tail.
+    """
+    sharp = replace(optics, source_size_fwhm_A=0.0)
+    clean = _clean_image(match, sharp)
+    used = np.abs(image.spectrum) > 0
+    whole = average_spectrum(clean, _placed(match), image.spectrum.shape)[used]
+    parts = _sublattices(match, sharp)
+    columns = np.stack([average_spectrum(p, _placed(match), image.spectrum.shape)[used] for p in parts.values()], 1)
+    names = list(parts)
+    if len(columns) < 2 * columns.shape[1] + 2:  # too few reflections to tell sublattices apart
+        names, columns = ["all"], whole[:, None]
+    g_y, g_x = (g[used] for g in wave_vectors(image.spectrum.shape, match.lattice_vectors_px))
+    k2 = (g_y**2 + g_x**2) / (match.pixel_size_A or 0.2) ** 2  # 1/Å²
+    decay = np.exp(-((np.pi * SOURCES_A[:, None]) ** 2) * k2 / (4 * np.log(2)))
+    factor = decay * _known_blur(g_y, g_x, scan, detector)
+    data, hk = image.spectrum[used], _indices(image.spectrum.shape)[used]
+    for _ in range(ALIGNMENTS):
+        misfit, weights = _trials(data, columns, factor)
+        source, best = _minimum(misfit)
+        data = data * _alignment(data, columns @ weights[best] * factor[best], hk)
+    physical = _solve(columns, whole)
+    scale = float(physical @ weights[best] / (physical @ physical))
+    noise = max(image.spread, float(np.sqrt(misfit[best] / max(2 * len(data) - columns.shape[1] - 3, 1))))
+    errors = {
+        "source_size_fwhm_A": _error(misfit, best, noise),
+        "scale": noise / abs(scale) / max(float(np.linalg.norm(columns @ physical * factor[best])), 1e-30),
+    }
+    ratios = _ratios(names, weights[best], physical)
+    return OpticsFit(replace(optics, source_size_fwhm_A=source), scale, float(clean.mean()), ratios, errors)
+
+
+def _ratios(names: list[str], weights: Float, physical: Float) -> dict[str, float]:
+    """Brightness of each sublattice over the simulation's, against that of the brightest; faint ones are left out."""
+    bright = np.abs(physical).argmax()
+    strong = np.flatnonzero(np.abs(physical) > FAINT * np.abs(physical[bright]))
+    unit = weights[bright] / physical[bright]
+    return {names[i]: float(weights[i] / physical[i] / unit) for i in strong}
+
+
+def _indices(shape: tuple[int, ...]) -> Float:
+    """Miller indices of every coefficient, ``(H, K, 2)``."""
+    return np.stack(np.meshgrid(*(np.fft.fftfreq(n) * n for n in shape), indexing="ij"), -1)
+
+
+def _known_blur(g_y: Float, g_x: Float, scan: ScanConfig, detector: DetectorConfig) -> Complex:
+    """What jitter and the detector's tail do to each reflection."""
+    series = 1 - scan.jitter_correlation**2
+    spread = (scan.jitter_y_px * g_y) ** 2 / series + (scan.jitter_x_px * g_x) ** 2 / series
+    return np.exp(-2 * np.pi**2 * spread) * tail_transfer(detector.tail_px, g_x)
+
+
+def _trials(data: Complex, columns: Complex, factor: Complex) -> tuple[Float, Float]:
+    """Misfit and sublattice weights for each source size; shapes ``(S,)`` and ``(S, sublattices)``."""
+    weights = np.array([_solve(columns * f[:, None], data) for f in factor])
+    rest = data[None] - np.einsum("gc,sc->sg", columns, weights) * factor
+    return (np.abs(rest) ** 2).sum(1), weights
+
+
+def _solve(columns: Complex, data: Complex) -> Float:
+    """Real least-squares weights."""
+    gram, right = (columns.conj().T @ columns).real, (columns.conj().T @ data).real
+    return np.asarray(np.linalg.solve(gram + 1e-9 * np.trace(gram) * np.eye(len(gram)), right))
+
+
+def _minimum(misfit: Float) -> tuple[float, int]:
+    """Source size of the smallest misfit, by a parabola through its neighbours, and the nearest trial."""
+    best = int(misfit.argmin())
+    if not 0 < best < len(misfit) - 1:
+        return float(SOURCES_A[best]), best
+    left, middle, right = misfit[best - 1 : best + 2]
+    step = 0.5 * (left - right) / (left - 2 * middle + right)
+    return float(SOURCES_A[best] + step * (SOURCES_A[1] - SOURCES_A[0])), best
+
+
+def _error(misfit: Float, best: int, noise: float) -> float:
+    """Standard error of the source size from the misfit's curvature in d² (near 0 the misfit is flat in d)."""
+    at = int(np.clip(best, 3, len(misfit) - 4))
+    squares = SOURCES_A[at - 3 : at + 4] ** 2
+    curvature = 2 * np.polyfit(squares - squares[3], misfit[at - 3 : at + 4], 2)[0]
+    error = noise * np.sqrt(2 / max(curvature, 1e-30))
+    return float(min(error / (2 * max(SOURCES_A[best], np.sqrt(error) / 2, 1e-6)), LARGEST_SOURCE_A))
+
+
+def _alignment(data: Complex, model: Complex, hk: Float) -> Complex:
+    """Phases that move the data's origin onto the model's."""
+    phase = np.angle(data * model.conj())
+    weight = np.abs(data * model)
+    matrix = np.einsum("g,gi,gj->ij", weight, hk, hk) + 1e-12 * weight.sum() * np.eye(2)
+    shift = np.linalg.solve(matrix, np.einsum("g,gi,g->i", weight, hk, phase))
+    return np.asarray(np.exp(-1j * hk @ shift))
+
+
+def _placed(match: LatticeMatch) -> LatticeMatch:
+    """The same lattice, undistorted, with its origin at the first pixel."""
+    return replace(match, warp=None, origin_px=np.zeros(2))
+
+
+def _field(match: LatticeMatch) -> Field:
+    constant = float(np.hypot(*match.lattice_vectors_px[0]))
+    side = int(max(CLEAN_PX, CLEAN_CELLS * constant))
+    return Field(
+        material=get_material(match.material), vectors_px=match.lattice_vectors_px, origin_px=(0.0, 0.0),
+        shape=(side, side), pixel_size_A=match.pixel_size_A or 0.2,
+    )  # fmt: skip
+
+
+def _clean_image(match: LatticeMatch, optics: OpticsConfig) -> FloatImage:
+    """A noise-free, defect-free image with the matched lattice, as a fraction of the beam."""
+    none = DefectConfig(
+        single_vacancy=0, double_vacancy=0, metal_vacancy=0, anion_substitution=0, metal_substitution=0, jitter_A=0
+    )
+    return ideal_image(_field(match), optics, none, np.random.default_rng(0)).image.data
+
+
+def _sublattices(match: LatticeMatch, optics: OpticsConfig) -> dict[str, FloatImage]:
+    """Images of each sublattice alone, with columns of 1 Å²."""
+    field = _field(match)
+    sites = field.sites()
+    names = np.array([c.sublattice for c in field.material.columns])[sites.column]
+    return {
+        str(name): render(
+            sites.positions_px[names == name], np.ones(int((names == name).sum())), field.shape,
+            pixel_size_A=field.pixel_size_A, optics=optics,
+        )
+        for name in np.unique(names)
+    }  # fmt: skip
