@@ -33,7 +33,7 @@ def test_two_grains_give_two_lattices(bicrystal):
     found = match(bicrystal[0], MatchConfig(material="WSe2"))
     assert found.accepted, found.reason
     assert len(found.other_grains) == 1
-    turns = sorted((g.rotation_deg % 120 for g in (found, *found.other_grains)))
+    turns = sorted(g.rotation_deg % 120 for g in (found, *found.other_grains))
     assert turns == pytest.approx([4.0, 22.0], abs=0.3)
 
 

@@ -8,8 +8,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from napari_stem_gan import __version__, workflow
 from napari_stem_gan.cli.arguments import (
     ImagesToFolder,
@@ -25,8 +23,7 @@ from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
-from napari_stem_gan.detect.table import PointTable
-from napari_stem_gan.image import LabelledImage, STEMImage
+from napari_stem_gan.image import STEMImage
 from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import SimulateConfig
@@ -123,27 +120,11 @@ def simulate(options: Any, job: Job) -> Answer:
     images, matches = _matched([options.like], options, job)
     config = config_from(SimulateConfig, options)
     drawn = job.finish(workflow.simulate(images, matches, config, stop=job.stop))
-    files = []
-    for labelled in drawn:
-        files.append(folder / f"{labelled.image.name}.tif")
-        write_image(files[-1], labelled.image)
-        truth_table(labelled).to_csv(files[-1].with_suffix(".truth.csv"), provenance=labelled.parameters)
+    files = workflow.write_simulated(drawn, folder)
     defects = sum(len(labelled.defects) for labelled in drawn)
     text = f"{len(files)} images, each with its true defects (.truth.csv, {defects} in all), are in {folder}"
-    return text, {"images": files, "truth": [path.with_suffix(".truth.csv") for path in files], "defects": defects}
-
-
-def truth_table(labelled: LabelledImage) -> PointTable:
-    """True defects of a simulated image as a table with confidence 1."""
-    return PointTable.build(
-        image=labelled.image.name,
-        frame=labelled.image.frame,
-        positions_px=labelled.positions_px,
-        pixel_size_nm=labelled.image.pixel_size_nm,
-        defects=labelled.defects,
-        sublattices=labelled.sublattices,
-        confidence=np.ones(len(labelled.defects)),
-    )
+    truth = [path.with_suffix(".truth.csv") for path in files]
+    return text, {"images": files, "truth": truth, "defects": defects, "fits": list(drawn.fits)}
 
 
 def adapt(options: Any, job: Job) -> Answer:

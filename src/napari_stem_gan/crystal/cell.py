@@ -24,6 +24,7 @@ BRIGHT = 0.1
 FWHM = 2.3548  # over sigma
 WIDTHS_A = np.linspace(0.7, 2.6, 10)
 WIDEST_A = 3.4
+HIGHEST_PER_A = 1.4
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def fit_cell(
 ) -> CellFit:
     """Place `material` in an average cell: all shifts and widths with brightness by atomic number, then all free."""
     vectors_A = vectors_px * pixel_size_A
+    within = np.hypot(*np.moveaxis(_frequencies(vectors_A), -1, 0)) < HIGHEST_PER_A
+    cell = np.fft.irfft2(np.fft.rfft2(cell) * within, s=cell.shape)  # beyond the probe's reach there is only noise
     best = (-2.0, np.zeros(2), WIDTHS_A[0])
     spectrum = np.fft.rfft2(cell)
     spectrum[0, 0] = 0.0
@@ -108,22 +111,26 @@ def _freed(
     """Refine origin and width with every kind of column as bright as the image says (variable projection)."""
     target = cell - cell.mean()
 
-    def solved(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def designed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = _parts(material, vectors_A, values[:2], float(values[2]))
-        design = np.stack([(p - p.mean()).ravel() for p in parts], 1)
-        amplitudes, _ = optimize.nnls(design, target.ravel())
-        return amplitudes, design @ amplitudes
+        return np.stack([(p - p.mean()).ravel() for p in parts], 1)
 
     def left(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return solved(values)[1] - target.ravel()
+        design = designed(values)
+        return design @ optimize.nnls(design, target.ravel())[0] - target.ravel()
 
     low, high = WIDTHS_A[0] / FWHM / 2, WIDEST_A / FWHM
     start = np.r_[origin, np.clip(sigma_A, low * 1.01, high * 0.99)]
     bounds = (np.r_[origin - 0.2, low], np.r_[origin + 0.2, high])
     fit = optimize.least_squares(left, start, bounds=bounds, x_scale=(0.05, 0.05, 0.1), max_nfev=12)
     found = fit.x
-    amplitudes, model = solved(found)
-    variance = 2 * fit.cost / (target.size - 3) * np.linalg.pinv(fit.jac.T @ fit.jac)[2, 2]
+    design = designed(found)
+    amplitudes = optimize.nnls(design, target.ravel())[0]
+    model = design @ amplitudes
+    independent = 2 * int((np.hypot(*np.moveaxis(_frequencies(vectors_A), -1, 0)) < HIGHEST_PER_A).sum())
+    noise = 2 * fit.cost / max(independent - 3 - len(amplitudes), 1)
+    variance = noise * np.linalg.pinv(fit.jac.T @ fit.jac)[2, 2]
+    spread = np.sqrt(noise * np.diag(np.linalg.pinv(design.T @ design)))
     norm = float(np.linalg.norm(model) * np.linalg.norm(target)) + 1e-30
     names = _kinds(material)
     strongest = max(float(amplitudes.max()), 1e-30)
@@ -134,7 +141,7 @@ def _freed(
         correlation=float(model @ target.ravel()) / norm,
         contrast=float(np.ptp(model)),
         brightness={n: float(a / strongest) for n, a in zip(names, amplitudes, strict=True)},
-        misfit=_misfit(material, amplitudes),
+        misfit=_misfit(material, amplitudes, spread),
     )
 
 
@@ -152,10 +159,11 @@ def _expected(material: Material, exponent: float) -> NDArray[np.float64]:
     return value / value.max()
 
 
-def _misfit(material: Material, amplitudes: NDArray[np.float64]) -> float:
-    """Excess of |ln ratio| of bright columns over what exponents from 1.3 to 1.9 and stacked columns allow."""
+def _misfit(material: Material, amplitudes: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
+    """Excess of |ln ratio| of bright columns over what exponents from 1.3 to 1.9, stacked columns and noise allow."""
     ranges = np.log(np.stack([_expected(material, e) for e in EXPONENTS]))  # (2, kinds)
-    measured = np.log(np.maximum(amplitudes, 1e-3 * amplitudes.max() + 1e-30))
+    safe = np.maximum(np.maximum(amplitudes, spread), 1e-3 * amplitudes.max() + 1e-30)
+    measured, relative = np.log(safe), spread / safe
     bright = ranges.min(0) > np.log(BRIGHT)  # at every exponent: not the oxygen of an oxide
     if bright.sum() < 2:
         return 0.0
@@ -163,7 +171,8 @@ def _misfit(material: Material, amplitudes: NDArray[np.float64]) -> float:
     excess = []
     for i, j in pairs:
         ratio, (low, high) = measured[i] - measured[j], np.sort(ranges[:, i] - ranges[:, j])
-        excess.append(max(low - STACKED - ratio, ratio - high - STACKED, 0.0))
+        room = STACKED + 2.0 * float(np.hypot(relative[i], relative[j]))
+        excess.append(max(low - room - ratio, ratio - high - room, 0.0))
     return float(max(excess))
 
 
@@ -174,11 +183,10 @@ def _parts(
 
     A bin at index n stands for fractions n to n + 1, so that its middle is (n + 0.5) / BINS.
     """
-    index = np.fft.fftfreq(BINS) * BINS
-    h, k = index[:, None], np.arange(BINS // 2 + 1)[None]
-    g = np.stack(np.broadcast_arrays(h, k), -1) @ np.linalg.inv(vectors_A).T  # 1/Å
+    h, k = _indices()
+    g2 = (_frequencies(vectors_A) ** 2).sum(-1)
     area = abs(float(np.linalg.det(vectors_A)))
-    gaussian = 2 * np.pi * sigma_A**2 / area * np.exp(-2 * np.pi**2 * sigma_A**2 * (g**2).sum(-1))
+    gaussian = 2 * np.pi * sigma_A**2 / area * np.exp(-2 * np.pi**2 * sigma_A**2 * g2) * (g2 < HIGHEST_PER_A**2)
     gaussian = gaussian * np.sinc(h / BINS) * np.sinc(k / BINS) * BINS**2
     parts = []
     for kind in _kinds(material):
@@ -186,6 +194,17 @@ def _parts(
         phase = np.exp(-2j * np.pi * (h[..., None] * places[:, 0] + k[..., None] * places[:, 1])).sum(-1)
         parts.append(np.fft.irfft2(gaussian * phase, s=(BINS, BINS)))
     return parts
+
+
+def _indices() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Indices (h, k) of the coefficients of an average cell, as a column and a row."""
+    h = np.asarray(np.fft.fftfreq(BINS) * BINS, np.float64)
+    return h[:, None], np.arange(BINS // 2 + 1, dtype=np.float64)[None]
+
+
+def _frequencies(vectors_A: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spatial frequencies of the coefficients of an average cell in 1/Å, ``(BINS, BINS // 2 + 1, 2)``."""
+    return np.asarray(np.stack(np.broadcast_arrays(*_indices()), -1) @ np.linalg.inv(vectors_A).T)
 
 
 def _model(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.crystal.cell import WIDEST_A
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.grains import other_grains
 from napari_stem_gan.crystal.lattice import LatticeMatch
@@ -21,11 +22,12 @@ __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
 SMALLEST_CELL_PX = 6.0
 LARGEST_CELL_PX = 120.0
-LEAST_SURPRISE = 25.0
+LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and contamination
 LARGEST_UNTOLD = 0.1
 TWIN = 0.8
 CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
 PLACED = 3
+WIDEST = 0.85  # columns, over the lattice constant
 
 
 def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None = None) -> LatticeMatch:
@@ -90,6 +92,7 @@ def snap(
     near = _around(found, _transposed_inverse(lattice_vectors_px))
     fits = [judge(found, crystal, _transposed_inverse(r)) for r in near]
     fits = [f for f in fits if abs(np.linalg.det(f.vectors_px) / np.linalg.det(lattice_vectors_px) - 1) < 0.25]
+    fits = [f for f in fits if f.surprise > LEAST_SURPRISE / 2]
     if not fits:
         return _refused("no lattice was found near the one placed by hand", crystal, nominal)
     result = _placed(image, found, max(fits, key=lambda f: f.surprise), crystal, nominal, (0.0, np.inf))
@@ -233,15 +236,26 @@ def _placed(
     size = result.pixel_size_A or 0.0
     result = replace(
         result,
-        reason=_verdict(material, size, nominal) if result.accepted else result.reason,
+        reason=_verdict(material, size, nominal) + result.reason if result.accepted else result.reason,
         nominal_pixel_size_A=nominal,
         scale_error=0.0 if nominal is None else nominal / size - 1,
     )
+    wide = _too_wide(result, material, nominal)
+    if wide and result.accepted:
+        return replace(result, accepted=False, reason=wide)
     low, high = sizes
     if low * 0.99 <= size <= high * 1.01 or not result.accepted:
         return result
     reason = "the lattice found needs a pixel size far from the given one; check the pixel size and the material"
     return replace(result, accepted=False, reason=reason)
+
+
+def _too_wide(result: LatticeMatch, material: Material, nominal: float | None) -> str:
+    """Why columns cannot be those of the material; only where a guessed pixel size could be a harmonic's."""
+    if nominal is not None or result.fwhm_A <= min(WIDEST * material.constant_A, 0.99 * WIDEST_A):
+        return ""
+    wide = f"its columns would be {result.fwhm_A:.1f} Å wide"
+    return f"{wide}, more than {material.label} could show; check the material or give the pixel size"
 
 
 def _verdict(material: Material, size: float, nominal: float | None) -> str:

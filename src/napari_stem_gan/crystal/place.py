@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.cell import WIDEST_A, CellFit, average_cell, fit_cell
+from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit
@@ -16,10 +16,10 @@ from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, smoo
 from napari_stem_gan.image import STEMImage
 
 LEAST_CORRELATION = 0.5
-COMMON_STRAIN = 0.03
-SHEARED = 6.0  # how much better a strongly sheared cell must look, per strain beyond the common
+COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must look right
 LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
-WIDEST = 0.85  # columns, over the lattice constant
+SURE_BY = 0.01  # correlation between two ways to lie on the lattice
+UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
 LARGEST_GRADIENT = 0.03  # beyond it the phases were not unwrapped rightly
 
 
@@ -44,14 +44,14 @@ def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material
     """
     vectors, warp, covariance = _settled(image, found, fit.vectors_px)
     size = distortion(vectors, material).pixel_size_A
-    vectors, cell = _laid(image, vectors, warp, material, size)
+    vectors, cell, sure = _laid(image, vectors, warp, material, size)
     parts = distortion(vectors, material)
     origin = cell.origin @ vectors
     centre = np.array(image.shape) / 2
     origin = origin + np.rint((centre - origin) @ np.linalg.inv(vectors)) @ vectors
     result = LatticeMatch(
         accepted=True,
-        reason=f"{material.label} lattice found",
+        reason="" if sure else UNSURE,
         material=material.key,
         pixel_size_A=size,
         nominal_pixel_size_A=None,
@@ -88,26 +88,23 @@ def _settled(
 
 def _laid(
     image: STEMImage, vectors_px: NDArray[np.float64], warp: Warp, material: Material, pixel_size_A: float
-) -> tuple[NDArray[np.float64], CellFit]:
-    """The way the crystal lies on its lattice: the one whose columns are as bright as they should be."""
+) -> tuple[NDArray[np.float64], CellFit, bool]:
+    """How the crystal lies on its lattice, so that columns are as bright as they should be; and if that is sure."""
     options = []
     for vectors in equivalent_cells(vectors_px, material):
         cell = fit_cell(average_cell(image.data, vectors, warp), material, vectors, pixel_size_A)
         options.append((cell.correlation - cell.misfit, vectors, cell))
-    _, vectors, cell = max(options, key=lambda option: option[0])
-    return vectors, cell
+    options.sort(key=lambda option: -option[0])
+    _, vectors, cell = options[0]
+    return vectors, cell, len(options) == 1 or options[0][0] - options[1][0] > SURE_BY
 
 
 def _doubt(cell: CellFit, material: Material, largest: float) -> str:
     """Why a placed cell cannot be the crystal, or ''."""
     if largest > LARGEST_DISTORTION:
         return f"the lattice found is distorted by {100 * largest:.0f} %, which no drift explains; check the material"
-    likeness = cell.correlation - (cell.misfit if largest > COMMON_STRAIN else 0.0)
-    if likeness < LEAST_CORRELATION + SHEARED * max(0.0, largest - COMMON_STRAIN):
+    if cell.correlation < (SHEARED_CORRELATION if largest > COMMON_STRAIN else LEAST_CORRELATION):
         return "the average cell does not look like the material; check the material"
-    if cell.fwhm_A > min(WIDEST * material.constant_A, 0.99 * WIDEST_A):
-        wide = f"its columns would be {cell.fwhm_A:.1f} Å wide"
-        return f"{wide}, more than {material.label} could show; check the material"
     if cell.misfit > LARGEST_MISFIT:
         told = ", ".join(f"{name} {value:.2f}" for name, value in cell.brightness.items())
         return f"the columns are not as bright as those of {material.label} ({told}); check the material"

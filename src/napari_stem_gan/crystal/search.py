@@ -88,7 +88,7 @@ def search(
     if not len(trials):
         return []
     worth = _rough_worth(found, hk, trials)
-    limit = _frequency_limit(found)
+    limit = _frequency_limit(found, material, float(np.sqrt(pixel_sizes_A[0] * pixel_sizes_A[1])))
     fits = []
     for reciprocal in _distinct(trials[np.argsort(worth)[::-1]], found.bin, REFINED):
         refined = refine(found, reciprocal)
@@ -101,7 +101,8 @@ def search(
 
 def judge(found: Spectrum, material: Material, vectors_px: NDArray[np.float64]) -> LatticeFit:
     """Say how well a lattice that is already known explains a spectrum."""
-    return _judged(found, material, np.asarray(np.linalg.inv(vectors_px).T), _frequency_limit(found))
+    size = float(np.sqrt(abs(np.linalg.det(material.cell) / np.linalg.det(vectors_px))))
+    return _judged(found, material, np.asarray(np.linalg.inv(vectors_px).T), _frequency_limit(found, material, size))
 
 
 def _hypotheses(
@@ -215,11 +216,13 @@ def _judged(found: Spectrum, material: Material, reciprocal: NDArray[np.float64]
     return LatticeFit(vectors, surprise, _present(found, material, reciprocal), _explained(found, reciprocal))
 
 
-def _frequency_limit(found: Spectrum) -> float:
-    """Highest frequency with a sure peak: beyond it no lattice can gain or lose."""
+def _frequency_limit(found: Spectrum, material: Material, pixel_size_A: float) -> float:
+    """Highest frequency with a sure peak, beyond which no lattice gains or loses; without any, the second shell."""
     sure = found.peaks[found.surprise(found.strength) > SURE]
-    radius = np.hypot(*(sure if len(sure) >= 4 else found.peaks[:8]).T)
-    return float(min(1.05 * radius.max(), NYQUIST))
+    if len(sure) >= 4:
+        return float(min(1.05 * np.hypot(*sure.T).max(), NYQUIST))
+    first = float(np.hypot(*np.linalg.inv(material.cell)).max())
+    return min(1.9 * first * pixel_size_A, NYQUIST)
 
 
 def _distinct(

@@ -117,11 +117,12 @@ def spectrum(data: FloatImage, *, threshold: float = 3.0, most: int = 160) -> Sp
 def power_spectrum(data: FloatImage) -> NDArray[np.float32]:
     """Windowed power of the central 2048² of an image, zero frequency at ``(Y // 2, X // 2)``."""
     crop = central_crop(data)
-    window = np.hanning(crop.shape[0])[:, None] * np.hanning(crop.shape[1])[None]
+    rows, cols = (np.hanning(n).astype(np.float32) for n in crop.shape)
     low, high = np.quantile(crop[::2, ::2], [0.001, 0.999])
     clipped = np.clip(crop, low, high) if high > low else crop
-    centred = (clipped - clipped.mean()) * window.astype(np.float32)
-    return np.asarray(np.abs(fft.fftshift(fft.fft2(centred.astype(np.float32)))) ** 2)
+    levels = clipped @ cols / cols.sum()  # each row's own offset would be a bright line through the origin
+    windowed = (clipped - levels[:, None].astype(np.float32)) * rows[:, None] * cols[None]
+    return np.asarray(np.abs(fft.fftshift(fft.fft2(windowed.astype(np.float32)))) ** 2)
 
 
 def _background(power: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,17 +14,20 @@ from napari_stem_gan.workflow.chain import (
     restore,
     run,
     simulate,
+    snap_image,
 )
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.output import provenance, write_table
 from napari_stem_gan.workflow.progress import Progress, Steps, consume
 from napari_stem_gan.workflow.sample import describe, sample_images
+from napari_stem_gan.workflow.simulated import SimulatedSession, truth_table, write_simulated
 
 __all__ = [
     "Progress",
     "RunConfig",
     "SessionModel",
     "SessionResult",
+    "SimulatedSession",
     "Steps",
     "adapt",
     "consume",
@@ -36,5 +39,8 @@ __all__ = [
     "run",
     "sample_images",
     "simulate",
+    "snap_image",
+    "truth_table",
+    "write_simulated",
     "write_table",
 ]

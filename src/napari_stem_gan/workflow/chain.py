@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_stem_gan.crystal.config import MatchConfig
-from napari_stem_gan.crystal.match import LatticeMatch, match
+from napari_stem_gan.crystal.match import LatticeMatch, match, snap
 from napari_stem_gan.crystal.materials import find_material
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.table import PointTable
@@ -22,6 +22,7 @@ from napari_stem_gan.workflow.adaptation import adapt
 from napari_stem_gan.workflow.model import SessionModel, load_finder
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 from napari_stem_gan.workflow.session import accepted, fit_images
+from napari_stem_gan.workflow.simulated import SimulatedSession
 
 if TYPE_CHECKING:
     from napari_stem_gan.detect.finder import Detection
@@ -87,6 +88,23 @@ def match_images(
     return found
 
 
+def snap_image(image: STEMImage, config: MatchConfig, start: LatticeMatch) -> LatticeMatch:
+    """Refine a lattice that was placed on an image by hand.
+
+    Parameters
+    ----------
+    image
+        The image.
+    config
+        Pixel size and tolerances.
+    start
+        Material, lattice vectors and origin as they were placed; the rest of it is not looked at.
+    """
+    return snap(
+        image, config, material=start.material, lattice_vectors_px=start.lattice_vectors_px, origin_px=start.origin_px
+    )
+
+
 def _named(images: Sequence[STEMImage], config: MatchConfig) -> MatchConfig:
     """Take the material from file names or metadata where the user left it open."""
     if config.material.strip().lower() not in ("", "auto"):
@@ -102,7 +120,7 @@ def simulate(
     config: SimulateConfig,
     *,
     stop: threading.Event | None = None,
-) -> Steps[list[LabelledImage]]:
+) -> Steps[SimulatedSession]:
     """Draw labelled images with today's lattice, optics, noise and contamination.
 
     Raises
@@ -114,7 +132,7 @@ def simulate(
 
     good = accepted(images, matches)
     yield Progress(stage="simulate", fraction=0.0, message="fitting optics, dose and contamination to the images")
-    fits = yield from fit_images(good, "simulate", stop)
+    fits = yield from fit_images(good, "simulate", stop, config.optics)
     drawn: list[LabelledImage] = []
     for labelled in session_pairs([m for _, m in good[: len(fits)]], fits, config):
         check(stop)
@@ -122,7 +140,7 @@ def simulate(
         drawn.append(replace(labelled, image=replace(labelled.image, name=name)))
         message = f"simulated {len(drawn)} of {config.count}"
         yield Progress(stage="simulate", fraction=len(drawn) / config.count, message=message)
-    return drawn
+    return SimulatedSession(tuple(drawn), tuple(fit.to_dict() for fit in fits))
 
 
 def detect(
@@ -183,8 +201,11 @@ def run(
     device: str = "auto",
     stop: threading.Event | None = None,
     folder: Path | None = None,
+    matches: Sequence[LatticeMatch] | None = None,
 ) -> Steps[SessionResult]:
     """Do all steps; with a `folder`, write points.csv, overlays, restored images and a report into it.
+
+    Lattices that are known already, some of them perhaps snapped by hand, may be given as `matches`.
 
     Raises
     ------
@@ -195,7 +216,8 @@ def run(
     """
     from napari_stem_gan.workflow.output import write_run
 
-    matches = yield from match_images(images, config.match, stop=stop)
+    if matches is None:
+        matches = yield from match_images(images, config.match, stop=stop)
     simulated = yield from simulate(images, matches, config.simulate, stop=stop)
     model = yield from adapt(images, matches, config.adapt, device=device, stop=stop)
     check(stop)

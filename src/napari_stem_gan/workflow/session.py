@@ -11,6 +11,7 @@ from napari_stem_gan.image import STEMImage
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 
 if TYPE_CHECKING:
+    from napari_stem_gan.simulate.config import OpticsConfig
     from napari_stem_gan.simulate.fit import SessionFit
 
 MOST_FITS = 6
@@ -32,13 +33,15 @@ def accepted(images: Sequence[STEMImage], matches: Sequence[LatticeMatch]) -> li
     return good
 
 
-def fit_images(good: Matched, stage: str, stop: threading.Event | None) -> Steps[list[SessionFit]]:
-    """Fit the simulation to the first few matched images."""
+def fit_images(
+    good: Matched, stage: str, stop: threading.Event | None, optics: OpticsConfig | None = None
+) -> Steps[list[SessionFit]]:
+    """Fit the simulation to the first few matched images, from the beam energy and detector angles of `optics`."""
     from napari_stem_gan.simulate.fit import fit_session
 
     fits = []
     for image, lattice in good[:MOST_FITS]:
         check(stop)
         yield Progress(stage=stage, fraction=0.0, message=f"fitting optics, dose and contamination to {image.name}")
-        fits.append(fit_session(image, lattice))
+        fits.append(fit_session(image, lattice, optics))
     return fits
