@@ -133,3 +133,12 @@ def test_relaxation_moves_exactly_the_nearest_neighbours(amount):
 def test_an_element_that_is_not_there_is_refused_when_planting():
     with pytest.raises(ValueError, match="must lie on its elements, Se, W"):
         plant(sites_of("WSe2"), "V_Te 1 %")
+
+
+@pytest.mark.parametrize("text", ["", "V_Se 1 %, V_2Se 1 %, ad_W 1 /nm2"])
+def test_a_field_without_crystal_holds_nothing(text):
+    sites = sites_of("WSe2")
+    made = plant_defects(
+        sites.where(np.zeros(len(sites), bool)), DefectConfig(planted=text), SIZE_A, np.random.default_rng(0)
+    )
+    assert len(made.elements) == len(made.columns_px) == len(made.defects) == 0

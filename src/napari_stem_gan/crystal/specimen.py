@@ -22,7 +22,7 @@ from napari_stem_gan.crystal.stacking import layer_distance_A, layer_materials
 from napari_stem_gan.crystal.structure import Sites, fill_field, rotation_matrix
 
 CLOSEST = 0.6
-RIM_MODES = 8
+RIM_MODES = 24
 RIM_ROUGHNESS = 0.03
 SAME_COLUMN_A = 0.05
 REACH_A = 6.0
