@@ -260,7 +260,8 @@ def atom_weights_A2(
     optics
         Beam energy and detector angles.
     stack_factor
-        Intensity of a two-atom column over the sum of two single atoms (1.17 for Se₂ at 80 kV; SCIENCE 2.4).
+        Intensity of a two-atom column over the sum of two single atoms (`stack.pair_stack_factor`; about 1.15 for Se₂
+        at 80 kV).
     """
     names, inverse = np.unique(elements, return_inverse=True)
     sigma = [

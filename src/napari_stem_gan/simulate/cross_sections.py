@@ -101,6 +101,19 @@ def _moliere_amplitude(element: str, energy_keV: float, g: NDArray[np.float64]) 
     return np.asarray(transform / (1j * lam))
 
 
+def scattering_factor_A(element: str, g: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Electron scattering factor of an atom at rest in Å at spatial frequencies `g` in 1/Å, any shape.
+
+    References
+    ----------
+    .. [1] I. Lobato & D. Van Dyck, Acta Cryst. A70, 636 (2014), doi:10.1107/S205327331401643X.
+    """
+    total = np.zeros_like(g)
+    for a, b in zip(*_lobato(element), strict=True):
+        total += a * (2 + b * g**2) / (1 + b * g**2) ** 2
+    return total
+
+
 def _projected_factor(element: str, r: NDArray[np.float64]) -> NDArray[np.float64]:
     """Two-dimensional inverse Fourier transform of the scattering factor, in 1/Å."""
     a, b = _lobato(element)

@@ -43,7 +43,7 @@ def ideal_image(
     rng
         Source of every draw.
     stack_factor
-        See `adf.atom_weights_A2`; 1.17 for the two anions of a monolayer (SCIENCE 2.4).
+        See `adf.atom_weights_A2`; 1.15 for the two anions of WSe2 at 80 kV; `stack.pair_stack_factor` for others.
     mask
         Where the crystal is, shape ``(Y, X)``; None: everywhere.
     device
