@@ -6,11 +6,16 @@ the entrance) counts ``exp(−k/n₀)`` and n repeats count
 
     f(n) = Σ exp(−k/n₀) = (1 − exp(−n/n₀)) / (1 − exp(−1/n₀)) → n for n ≪ n₀,   n₀ = 25.
 
-What this stands for: the high-angle signal of a column grows with its atoms, which is how they are counted (Van Aert et
-al. 2013, doi:10.1103/PhysRevB.87.064107), and less and less so in thick crystals. What it leaves out: channelling (the
-oscillation of the beam along a column, which differs from element to element and with tilt), cross-talk between columns
-and the spread of the probe. Ratios of different columns in crystals thicker than a few nanometres are indicative only,
-and n₀ is one round number for all crystals and detectors; use multislice where the ratio matters.
+What this stands for: the high-angle signal of a column grows with its atoms, which is how they are counted (Van Aert
+et al. 2013, doi:10.1103/PhysRevB.87.064107), and less and less so in thick crystals. Against frozen-phonon multislice
+(``benchmarks/thickness.py``: 200 kV, 22 mrad, 80-180 mrad, up to 16 nm) the brightness of the strongest column
+saturates as with n₀ = 25 for Si [110], 23 for SrTiO₃ [001] and 8 for Au [001].
+
+What it leaves out: channelling, which lifts the signal per atom in the first nanometres (up to 1.5 times that of one
+layer in SrTiO₃ and Au), oscillates, and differs from element to element and with tilt; and what leaves a column and
+scatters from others, a smooth background that makes the mean over the field grow in proportion to thickness or faster.
+Ratios of different columns in crystals thicker than a few nanometres are indicative only, and n₀ is one round number
+for all crystals and detectors; use multislice where the ratio matters.
 """
 
 from __future__ import annotations
