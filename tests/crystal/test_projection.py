@@ -150,3 +150,25 @@ def test_a_supercell_of_500_atoms_is_one_small_cell():
     material = material_from_atoms(PRESETS["Au"].build().repeat((5, 5, 5)), (0, 0, 1), key="x")
     assert material.cell == pytest.approx(get_material("Au [001]").cell)
     assert len(material.columns) == 1
+
+
+def test_the_order_along_the_beam_does_not_depend_on_the_setting():
+    """Two settings of a crystal whose columns hold two elements; which atom is the first must not matter."""
+    atoms = PRESETS["GaAs"].build()
+    moved = atoms.copy()
+    moved.positions += (1.3, 0.4, 2.2)
+    moved.wrap()
+    first, second = (material_from_atoms(a, (1, 1, 1), key="x") for a in (atoms, moved))
+    assert [c.atoms for c in first.columns] == [c.atoms for c in second.columns]
+    assert first.columns[0].heights_A == pytest.approx(second.columns[0].heights_A, abs=1e-6)
+
+
+def test_a_disordered_cell_keeps_every_column():
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*[np.arange(5)] * 2, [0]), -1).reshape(-1, 3) * 3.0
+    positions = grid + rng.uniform(-0.6, 0.6, grid.shape)
+    atoms = Atoms(["W", *["Se"] * 24], positions=positions, cell=(15, 15, 0), pbc=(True, True, False))
+    material = material_from_atoms(atoms, key="x")
+    assert len(material.columns) == 25
+    assert material.columns[0].atoms == ("W",)
+    assert material.rotations == (((1, 0), (0, 1)),)

@@ -74,7 +74,7 @@ def material_from_atoms(
 def _columns(view: View, zone_axis: ZoneAxis) -> Projection:
     """Group the atoms that lie above each other."""
     flat = Atoms(view.symbols, positions=np.pad(view.positions, ((0, 0), (0, 1))), pbc=(True, True, False))
-    flat.cell = np.pad(view.cell, ((0, 1), (0, 1))) + np.diag([0, 0, LONG_A])
+    flat.cell = np.pad(view.cell, ((0, 1), (0, 1))) + np.diag([0, 0, 1])  # low: bins of the neighbour list fill it
     i, j = neighbor_list("ij", flat, COLUMN_A)
     count, which = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(len(flat), len(flat))))
     sites = tuple(_site(view, np.flatnonzero(which == column), zone_axis) for column in range(count))

@@ -20,7 +20,7 @@ from napari_stem_gan.crystal.symmetry import plane_rotations
 
 Array = NDArray[np.float64]
 SAME = 1e-5
-MOST_COMPARED = 20_000
+MOST_COMPARED = 5_000
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,14 @@ class Site:
         Their elements, in any order.
     heights
         Of the atoms, towards the source in Å, shape ``(len(atoms),)``.
+    rank
+        Metals come before anions, heavy columns before light ones; equal columns have the same rank.
     """
 
     fraction: Array
     atoms: tuple[str, ...]
     heights: Array
+    rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,8 @@ def standard_setting(projection: Projection) -> tuple[Array, tuple[Column, ...],
     tuple
         Cell (rows a1 and a2 as (y, x) in Å), columns, and rise.
     """
-    reduced = projection.recast(_reduced(projection.cell) @ np.linalg.inv(projection.cell))
-    settings = [_around(turned, origin) for turned, origin in _choices(reduced)]
-    chosen = min(settings, key=lambda s: [tuple(np.round(site.fraction, 3)) for site in s.sites])
+    reduced = _ranked(projection).recast(_reduced(projection.cell) @ np.linalg.inv(projection.cell))
+    chosen = min((_around(*choice) for choice in _choices(reduced)), key=_order)
     length = np.linalg.norm(chosen.cell[0])
     along, across = chosen.cell[0] @ chosen.cell[1] / length, np.linalg.det(chosen.cell) / length
     cell = np.array([[0.0, length], [across, 0.0 if abs(along) < SAME else along]])
@@ -104,29 +106,44 @@ def _reduced(lattice: Array) -> Array:
     return max(valid, key=lambda o: round(float(o[0] @ o[1]), 4))
 
 
-def _choices(projection: Projection) -> Iterator[tuple[Projection, Site]]:
-    """All turns of the bare lattice, each column of the first kind as the origin."""
-    cell = projection.cell[:, ::-1]
-    first = min(_kind(projection, site) for site in projection.sites)
-    for turn in plane_rotations(cell, np.zeros((1, 2)), [1]):
+def _order(projection: Projection) -> list[tuple[float, ...]]:
+    """Sorts settings: by where the columns lie, then by how high their atoms."""
+    places = [tuple(np.round(site.fraction, 3)) for site in projection.sites]
+    return places + [tuple(np.round(np.sort(site.heights), 2)) for site in projection.sites]
+
+
+def _choices(projection: Projection) -> Iterator[tuple[Projection, Site, float]]:
+    """All turns of the bare lattice, each column of the first kind as the origin, each heaviest atom as height 0."""
+    for turn in plane_rotations(projection.cell[:, ::-1], np.zeros((1, 2)), [1]):
         turned = projection.recast(np.array(turn, float))
-        origins = [site for site in turned.sites if _kind(projection, site) == first]
+        origins = [site for site in turned.sites if site.rank == 0]
         for origin in origins[: max(1, MOST_COMPARED // len(projection.sites))]:
-            yield turned, origin
+            for zero in _heights_of_heaviest(origin) if projection.period else [_middle(projection)]:
+                yield turned, origin, zero
 
 
-def _kind(projection: Projection, site: Site) -> tuple[bool, int, int, tuple[str, ...]]:
-    """Sorts metals before anions and heavy columns before light ones."""
-    negative = anions(a for s in projection.sites for a in s.atoms)
-    leader = leading_element(site.atoms, negative)
-    numbers = [atomic_numbers[a] for a in site.atoms]
-    return leader in negative, -atomic_numbers[leader], -sum(numbers), tuple(sorted(site.atoms))
+def _ranked(projection: Projection) -> Projection:
+    """Give every column its rank."""
+    negative = anions(a for site in projection.sites for a in site.atoms)
+    kinds = [_kind(site.atoms, negative) for site in projection.sites]
+    ordered = sorted(set(kinds))
+    sites = [replace(s, rank=ordered.index(k)) for s, k in zip(projection.sites, kinds, strict=True)]
+    return replace(projection, sites=tuple(sites))
 
 
-def _around(projection: Projection, origin: Site) -> Projection:
-    """Shift the origin, wrap the columns into the cell and sort them."""
-    heaviest = max(range(len(origin.atoms)), key=lambda i: (atomic_numbers[origin.atoms[i]], origin.heights[i]))
-    zero = origin.heights[heaviest] if projection.period else _middle(projection)
+def _kind(atoms: tuple[str, ...], negative: frozenset[str]) -> tuple[bool, int, int, tuple[str, ...]]:
+    leader = leading_element(atoms, negative)
+    return leader in negative, -atomic_numbers[leader], -sum(atomic_numbers[a] for a in atoms), tuple(sorted(atoms))
+
+
+def _heights_of_heaviest(site: Site) -> list[float]:
+    """Heights of a column's atoms of its heaviest element; at most four, as one is as good as another."""
+    heaviest = max(site.atoms, key=lambda a: atomic_numbers[a])
+    return [float(h) for a, h in zip(site.atoms, site.heights, strict=True) if a == heaviest][:4]
+
+
+def _around(projection: Projection, origin: Site, zero: float) -> Projection:
+    """Shift the origin and the heights, wrap the columns into the cell and sort them."""
     sites = []
     for site in projection.sites:
         fraction = site.fraction - origin.fraction
@@ -135,8 +152,8 @@ def _around(projection: Projection, origin: Site) -> Projection:
         if projection.period:  # into (−period / 2, period / 2]
             half = projection.period / 2
             heights = half + SAME - (half + SAME - heights) % projection.period
-        sites.append(Site(fraction - cells, site.atoms, heights))
-    order = sorted(sites, key=lambda s: (_kind(projection, s), *np.round(s.fraction[::-1], 4)))
+        sites.append(replace(site, fraction=fraction - cells, heights=heights))
+    order = sorted(sites, key=lambda s: (s.rank, *np.round(s.fraction[::-1], 4)))
     return replace(projection, sites=tuple(order))
 
 
