@@ -181,6 +181,20 @@ def test_labels_carry_the_unit():
     assert field_label("pixel_size_nm") == "Pixel size (nm)"
     assert field_label("energy_keV") == "Energy (keV)"
     assert field_label("count") == "Count"
+    assert field_label("dose_e_per_A2") == "Dose (e/Å²)"
+    assert field_label("C12") == "C12 (Å)"
+    assert field_label("phi12") == "φ12 (rad)"
+
+
+def test_aberrations_are_folded_under_a_header_of_their_own(qtbot):
+    from napari_stem_gan.simulate.config import OpticsConfig
+
+    form = ConfigForm(OpticsConfig())
+    qtbot.addWidget(form)
+
+    assert all(form.aberrations.isAncestorOf(form.fields[name]) for name in ("C10", "phi56"))
+    assert not form.aberrations.isAncestorOf(form.fields["energy_keV"])
+    assert not form.aberrations.is_open()
 
 
 def test_the_wrong_field_is_named():

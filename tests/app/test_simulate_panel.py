@@ -19,6 +19,7 @@ FITS = [
 
 def test_the_limits_of_the_model_are_text_in_the_panel(bench):
     workbench = bench()
+    workbench.shell.open_section("simulate")
 
     assert workbench.shell.panels["simulate"].limits.text() == "limits of WSe2 in 0 layers"
 
@@ -34,6 +35,7 @@ def test_without_a_crystal_it_says_what_to_do(qtbot):
 
 def test_the_limits_follow_the_material(bench):
     workbench = bench()
+    workbench.shell.open_section("simulate")
     workbench.shell.panels["match"].form.fields["material"].setEditText("graphene")
 
     assert workbench.shell.panels["simulate"].limits.text().startswith("limits of graphene")

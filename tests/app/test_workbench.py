@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import numpy as np
@@ -164,6 +165,29 @@ def test_opening_does_not_import_torch():
 
     code = "import sys, napari_stem_gan.app.widgets; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_opening_on_a_known_crystal_does_not_import_ase_s_builders(tmp_path):
+    import subprocess
+
+    code = """
+import sys, numpy as np
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QApplication
+app = QApplication([])
+from napari_stem_gan.app.workbench import Workbench
+viewer = ViewerModel()
+viewer.add_image(np.random.default_rng(0).random((64, 64)), name="WSe2")
+bench = Workbench(viewer)
+assert bench.shell.panels["match"].value().material == "WSe2"
+bench.shell.device.cancel()
+print(*sys.modules)
+"""
+    environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+
+    assert done.returncode == 0, done.stderr
+    assert not {"ase.build", "spglib", "torch"} & set(done.stdout.split())
 
 
 def test_colour_layers_are_left_out_and_named(bench, image_layer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
@@ -78,6 +79,8 @@ def field_label(name: str) -> str:
     str
         The label that the form shows.
     """
+    if is_aberration(name):
+        return f"{name.replace('phi', 'φ')} ({'rad' if name.startswith('phi') else 'Å'})"
     stem, _, last = name.replace("_e_per_A2", "_e/A2").rpartition("_")
     if stem and last in UNITS:
         name, unit = stem, f" ({UNITS[last]})"
@@ -85,6 +88,11 @@ def field_label(name: str) -> str:
         unit = ""
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:] + unit
+
+
+def is_aberration(name: str) -> bool:
+    """Whether a field is a coefficient or an angle of the probe's aberrations, ``C12`` or ``phi12``."""
+    return re.fullmatch(r"(C|phi)\d\d", name) is not None
 
 
 def wrong_fields(config_type: type, values: dict[str, Any]) -> tuple[list[str], str]:

@@ -12,7 +12,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_stem_gan.app.fields import field_label, field_sentences, field_types, is_config, wrong_fields
+from napari_stem_gan.app.fields import (
+    field_label,
+    field_sentences,
+    field_types,
+    is_aberration,
+    is_config,
+    wrong_fields,
+)
 from napari_stem_gan.app.fold import Fold
 from napari_stem_gan.app.number_box import NumberBox
 
@@ -123,16 +130,22 @@ class ConfigForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         names = [field.name for field in fields(self._type) if field.name not in hidden]
         shown = names if basic is None else [name for name in names if name in set(basic)]
-        folded = [name for name in names if name not in shown]
-        layout.addLayout(self._rows(shown))
-        self.advanced = Fold("Advanced")
-        self.advanced.set_content(self._rows(folded))
-        self.advanced.setVisible(bool(folded))
-        layout.addWidget(self.advanced)
+        lens = [name for name in shown if is_aberration(name)]
+        layout.addLayout(self._rows([name for name in shown if name not in lens]))
+        self.aberrations = self._fold("Aberrations", lens, layout)
+        self.advanced = self._fold("Advanced", [name for name in names if name not in shown], layout)
         self.message = QLabel()
         self.message.setWordWrap(True)
         self.message.setTextFormat(Qt.TextFormat.RichText)
         layout.addWidget(self.message)
+
+    def _fold(self, title: str, names: list[str], layout: QVBoxLayout) -> Fold:
+        """Some fields under a header of their own; no header where there are none."""
+        fold = Fold(title)
+        fold.set_content(self._rows(names))
+        fold.setVisible(bool(names))
+        layout.addWidget(fold)
+        return fold
 
     def _rows(self, names: list[str]) -> QFormLayout:
         rows = QFormLayout()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
@@ -13,8 +13,10 @@ from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.lattice_row import LatticeRow
 from napari_stem_gan.app.layers import Source
 from napari_stem_gan.app.session import Session
-from napari_stem_gan.app.spectrum_view import SpectrumView
 from napari_stem_gan.image import A_PER_NM
+
+if TYPE_CHECKING:
+    from napari_stem_gan.app.spectrum_view import SpectrumView
 
 
 class LatticeTools(QObject):
@@ -75,6 +77,7 @@ class LatticeTools(QObject):
 
     def show_spectrum(self) -> None:
         """Open the spectrum of the chosen image, or fill the open window again."""
+        from napari_stem_gan.app.spectrum_view import SpectrumView
         from napari_stem_gan.crystal.match import indexed_spots
 
         chosen = self.chosen()

@@ -121,10 +121,10 @@ def known_materials() -> list[str]:
 
 def material_error(material: str) -> str:
     """Why a text names no material, or an empty string."""
-    if material.strip() in ("", AUTO):
-        return ""
-    from napari_stem_gan.crystal.materials import get_material
+    from napari_stem_gan.crystal.materials import MATERIALS, get_material
 
+    if material.strip() in ("", AUTO) or material in MATERIALS:  # making the crystal takes a while the first time
+        return ""
     try:
         get_material(material)
     except (ValueError, OSError) as error:

@@ -65,8 +65,7 @@ class SimulatePanel(StepPanel):
 
     def _layers(self) -> int:
         """Layers that the user asks for; 0 where that is left to the material."""
-        specimen = self.form.fields.get("specimen")
-        return int(specimen.fields["layers"].value() or 0) if specimen is not None else 0
+        return int(self.form.fields["specimen"].fields["layers"].value())
 
     def _on_save(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for the simulated images")

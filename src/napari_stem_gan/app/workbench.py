@@ -89,7 +89,7 @@ class Workbench(QWidget):
         sources, reasons = self.sources()
         if "match" in self.shell.panels:
             self.shell.panels["match"].understand(sources)
-        if "simulate" in self.shell.panels:
+        if self.shell.current() == "simulate":  # crystals are made with ASE, whose import would hold up the panel
             self.shell.panels["simulate"].understand(self._crystal())
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
         problem = ""
