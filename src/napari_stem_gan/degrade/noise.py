@@ -66,6 +66,8 @@ class Noise:
         return torch.Generator(device=self.device).manual_seed(_hash(self.seeds[image], effect))
 
     def _stack(self, effect: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        if len(self.seeds) == 1:
+            return draw(self.generator(effect, 0))[None]
         return torch.stack([draw(self.generator(effect, i)) for i in range(len(self.seeds))])
 
 
