@@ -172,3 +172,14 @@ def test_a_disordered_cell_keeps_every_column():
     assert len(material.columns) == 25
     assert material.columns[0].atoms == ("W",)
     assert material.rotations == (((1, 0), (0, 1)),)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "label"),
+    [
+        (ase.build.bulk("SiC", "zincblende", 4.36), "SiC [001]"), (PRESETS["SrTiO3"].build(), "SrTiO3 [001]"),
+        (quartz(), "SiO2 [001]"), (PRESETS["WTe2 1T'"].build(), "WTe2"), (PRESETS["hBN"].build(), "BN"),
+    ],
+)  # fmt: skip
+def test_the_label_of_a_file_is_its_formula_with_the_anions_last(atoms, label):
+    assert material_from_atoms(atoms, key="x").label == label

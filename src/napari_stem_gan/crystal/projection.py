@@ -56,7 +56,7 @@ def material_from_atoms(
         raise StructureError(f"the structure must have 1 to {MOST_ATOMS} atoms, got {len(atoms)}; give the unit cell")
     view = view_along(atoms, zone_axis)
     cell, columns, rise = standard_setting(_smallest(_columns(view, zone_axis)))
-    formula = atoms.get_chemical_formula("metal", empirical=True)
+    formula = _formula(atoms)
     material = Material(
         key=key,
         family="other",
@@ -69,6 +69,14 @@ def material_from_atoms(
         rise_A=rise,
     )
     return replace(material, family=_family(material))
+
+
+def _formula(atoms: Atoms) -> str:
+    """Reduced formula with the anions last, ``SiC`` and ``SrTiO3``."""
+    counts = atoms.symbols.formula.convert("metal").reduce()[0].count()
+    negative = anions(counts)
+    ordered = sorted(counts, key=lambda element: element in negative)
+    return "".join(f"{element}{counts[element] if counts[element] > 1 else ''}" for element in ordered)
 
 
 def _columns(view: View, zone_axis: ZoneAxis) -> Projection:
