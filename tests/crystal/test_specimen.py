@@ -196,8 +196,9 @@ def test_a_stack_that_is_not_known_is_refused(name, values, message):
 @pytest.mark.parametrize(
     "values",
     [
-        {"strain_xx_percent": 20.0}, {"ripple_A": -1.0}, {"ripple_A": 5.0, "ripple_wavelength_nm": 5.0},
-        {"tilt_x_mrad": 100.0}, {"grain_boundary_deg": 200.0}, {"edge": 0.95}, {"layers": -1}, {"stacking": "AB"},
+        {"strain_xx_percent": 20.0}, {"strain_xy_percent": np.nan}, {"ripple_A": -1.0},
+        {"ripple_A": 5.0, "ripple_wavelength_nm": 5.0}, {"tilt_x_mrad": 100.0}, {"tilt_y_mrad": np.nan},
+        {"grain_boundary_deg": 200.0}, {"edge": 0.95}, {"layers": -1}, {"stacking": "AB"},
     ],
 )  # fmt: skip
 def test_an_impossible_specimen_is_refused(values):

@@ -68,18 +68,18 @@ class SpecimenConfig:
 
     def __post_init__(self) -> None:
         strains = (self.strain_xx_percent, self.strain_yy_percent, self.strain_xy_percent)
-        if max(map(abs, strains)) > LARGEST_STRAIN_PERCENT:
+        if not all(abs(s) <= LARGEST_STRAIN_PERCENT for s in strains):
             raise ValueError(f"strain must lie between −15 and 15 %, got {strains}; lower it")
-        if self.ripple_A < 0 or not self.ripple_wavelength_nm > 0:
+        if not (self.ripple_A >= 0 and self.ripple_wavelength_nm > 0):
             raise ValueError(
                 f"ripples must have a height of 0 or more and a positive length, got {self.ripple_A} Å and "
                 f"{self.ripple_wavelength_nm} nm; try 1 Å and 5 nm"
             )
         slope = 2 * np.pi * self.ripple_A / (10 * self.ripple_wavelength_nm)
-        if slope > LARGEST_SLOPE:
+        if not slope <= LARGEST_SLOPE:
             raise ValueError(f"ripples must be no steeper than {LARGEST_SLOPE}, got {slope:.2f}; lower ripple_A")
-        if max(abs(self.tilt_x_mrad), abs(self.tilt_y_mrad)) > LARGEST_TILT_MRAD:
-            tilt = (self.tilt_x_mrad, self.tilt_y_mrad)
+        tilt = (self.tilt_x_mrad, self.tilt_y_mrad)
+        if not all(abs(t) <= LARGEST_TILT_MRAD for t in tilt):
             raise ValueError(f"tilt must lie between −50 and 50 mrad, got {tilt}; lower it")
         if not -180 <= self.grain_boundary_deg <= 180:
             raise ValueError(f"grain_boundary_deg must lie between −180 and 180, got {self.grain_boundary_deg}; try 20")
@@ -108,7 +108,8 @@ class DefectConfig:
     jitter_A: float = 0.03
     """Random displacement of each column (standard deviation per axis) in Å."""
     planted: str = ""
-    """Defects by name and amount, e.g. V_Se 1.5 %, Mo_W 0.02 /nm2, adatom W 0.01 /nm2; replaces the fractions above."""
+    """Defects by name and amount, e.g. V_Se 1.5 %, Mo_W 0.02 /nm2, adatom W 0.01 /nm2; replaces the fractions above.
+    Per cent of the element's atoms; of two-atom columns for V_2Se, of unit cells for adatoms."""
     relaxation_A: float = 0.0
     """How far the nearest neighbours of a missing atom move towards it in Å; negative: away from it."""
 
