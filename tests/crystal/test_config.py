@@ -22,6 +22,8 @@ def test_impossible_match_settings_are_refused(values):
         {"single_vacancy": 0.9, "double_vacancy": 0.2},
         {"metal_vacancy": 0.6, "metal_substitution": 0.6},
         {"jitter_A": -0.01},
+        {"jitter_A": float("nan")},
+        {"single_vacancy": float("nan")},
         {"relaxation_A": 1.0},
         {"planted": "V_Se"},
     ],

@@ -115,11 +115,12 @@ class DefectConfig:
 
     def __post_init__(self) -> None:
         parts = (self.single_vacancy, self.double_vacancy, self.anion_substitution)
-        if min(*parts, self.metal_vacancy, self.metal_substitution) < 0 or sum(parts) > 1:
+        every = (*parts, self.metal_vacancy, self.metal_substitution)
+        if not (all(part >= 0 for part in every) and sum(parts) <= 1):
             raise ValueError(f"defect fractions must be between 0 and 1 and sum to at most 1, got {parts}; lower them")
-        if self.metal_vacancy + self.metal_substitution > 1:
+        if not self.metal_vacancy + self.metal_substitution <= 1:
             raise ValueError("metal vacancy and substitution must sum to at most 1; lower them")
-        if self.jitter_A < 0:
+        if not self.jitter_A >= 0:
             raise ValueError(f"jitter_A must not be negative, got {self.jitter_A}; try 0.03")
         parse_planted(self.planted)
         if not abs(self.relaxation_A) <= LARGEST_RELAXATION_A:
