@@ -80,7 +80,8 @@ class Ghost:
             self._waiting.clear()
         for kind in KINDS:
             for _, layer in self._results.of_kind(kind):
-                layer.visible = shown
+                if layer.visible != shown:
+                    layer.visible = shown
 
     def draw(self, source: Source, matches: Sequence[Any]) -> None:
         """Draw the matches of a layer's frames; a frame without an accepted match gets no lattice."""

@@ -136,10 +136,12 @@ def style(defects: NDArray[Any]) -> dict[str, Any]:
 @contextmanager
 def awake(layer: Layer) -> Iterator[None]:
     """Make a hidden layer take new data: napari slices it only when it is seen, and then trips over the old slice."""
-    visible = layer.visible
-    layer.visible = True
+    hidden = not layer.visible
+    if hidden:
+        layer.visible = True
     yield
-    layer.visible = visible
+    if hidden:
+        layer.visible = False
 
 
 def fill(layer: Points, data: NDArray[np.float64], features: Mapping[str, Any]) -> None:

@@ -171,9 +171,15 @@ class ResultLayers:
 
 
 def place(layer: Layer, where: dict[str, Any]) -> None:
-    """Set scale, translate, units and axis labels of a layer where they differ."""
+    """Set scale, translate, units and axis labels of a layer where they differ; each costs a redraw."""
     for name, value in where.items():
-        setattr(layer, name, value)
+        if not _same(getattr(layer, name), value):
+            setattr(layer, name, value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    one, other = (getattr(value, "affine_matrix", value) for value in (one, other))
+    return bool(np.array_equal(one, other)) if isinstance(one, np.ndarray) else tuple(one) == tuple(other)
 
 
 def _name(source: Layer, kind: str) -> str:
