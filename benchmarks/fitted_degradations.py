@@ -26,7 +26,7 @@ from napari_stem_gan.crystal.match import LatticeMatch, match
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
-from napari_stem_gan.degrade.contamination import ContaminationConfig
+from napari_stem_gan.degrade.contamination import ContaminationConfig, contamination_field
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.io import read_images
 from napari_stem_gan.metrics import kl_divergence, radial_spectrum_distance
@@ -87,7 +87,9 @@ def draw(rng: np.random.Generator, side: int) -> tuple[LabelledImage, dict[str, 
     )  # fmt: skip
     scan = ScanConfig(**{n: truth[n] for n in ("jitter_x_px", "jitter_y_px", "jitter_correlation")})
     dirt = ContaminationConfig(amount=truth["contamination_amount"])
-    return degrade(ideal, Degradation(contamination=dirt, scan=scan, detector=detector), rng), truth
+    field = contamination_field((side, side), size, dirt, rng)
+    truth["contamination_amount"] = float(field.std())  # of this image, not of all that could be drawn
+    return degrade(ideal, Degradation(scan=scan, detector=detector), rng, background=field), truth
 
 
 def fitted(fit: SessionFit) -> dict[str, float]:
@@ -118,12 +120,12 @@ def recovery(count: int, side: int) -> None:
             errors[name].append(error / truth[name] if name in RELATIVE else error)
             scores[name].append(error / max(fit.errors[name], 1e-12))
     print(f"{matched} of {count} images of {side}² matched; fitted in {np.median(seconds):.2f} s each (median)\n")
-    print(f"{'':24s}{'bias':>12s}{'rms error':>12s}{'z median':>12s}{'z rms':>12s}{'worst z':>12s}")
+    print(f"{'':32s}{'bias':>12s}{'rms error':>12s}{'z median':>12s}{'z rms':>12s}{'worst z':>12s}")
     for name in FITTED:
         e, z = np.array(errors[name]), np.array(scores[name])
         label = f"{name}, relative" if name in RELATIVE else name
         row = (e.mean(), np.sqrt((e**2).mean()), np.median(z), np.sqrt((z**2).mean()), np.abs(z).max())
-        print(f"{label:32s}"[:32] + "".join(f"{v:12.4f}" for v in row)[8:])
+        print(f"{label:32s}" + "".join(f"{v:12.4f}" for v in row))
 
 
 def generic(found: LatticeMatch, side: int, rng: np.random.Generator) -> NDArray[np.float32]:

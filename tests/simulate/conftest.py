@@ -20,7 +20,7 @@ def degraded():
     """Draw an image with the named degradations, and match it."""
 
     def draw(seed=0, *, side=512, source=0.8, amount=0.0, scan=None, **detector):
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(abs(seed))
         material = get_material("WSe2")
         place = Field(
             material=material, vectors_px=lattice_vectors_px(material, 0.2, 17.0 + seed), origin_px=(3.0, 7.0),

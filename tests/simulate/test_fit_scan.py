@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_stem_gan.simulate.fit_lattice import split_lattice
-from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, without_jitter
+from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, straightened, without_rows
 
 
 def jitter_of(degraded, seed=0, **options):
@@ -37,6 +37,14 @@ def test_jitter_of_one_axis_is_not_given_to_the_other(degraded):
     assert fit.jitter_y_px < 0.04
 
 
+@pytest.mark.parametrize("seed", [-17, 13])
+def test_jitter_of_an_upright_lattice_is_found(degraded, seed):
+    scan = {"jitter_x_px": 0.3, "jitter_y_px": 0.4, "jitter_correlation": 0.3}
+    _, _, (fit, _) = jitter_of(degraded, seed, scan=scan, dose_e_per_A2=2e4)
+    assert fit.jitter_x_px == pytest.approx(0.3, rel=0.12)
+    assert fit.jitter_y_px == pytest.approx(0.4, rel=0.15)
+
+
 def test_errors_shrink_with_the_number_of_rows():
     rng = np.random.default_rng(0)
     errors = []
@@ -49,9 +57,10 @@ def test_errors_shrink_with_the_number_of_rows():
     assert errors[1] < 0.5 * errors[0]
 
 
-def test_what_is_left_without_jitter_is_noise(degraded):
+def test_what_is_left_without_rows_is_noise(degraded):
     scan = {"jitter_x_px": 0.5, "jitter_y_px": 0.5}
     split, rows, (fit, _) = jitter_of(degraded, scan=scan, dose_e_per_A2=1e5)
     calm, _, _ = jitter_of(degraded, dose_e_per_A2=1e5)
-    left = without_jitter(split, rows, fit)
+    straight = straightened(split, rows, fit)
+    left = without_rows(straight, measure_rows(straight))
     assert left.std() < 1.06 * calm.residual.std() < 0.9 * split.residual.std()

@@ -20,12 +20,12 @@ from napari_stem_gan.simulate.fit_background import Background, measure_backgrou
 from napari_stem_gan.simulate.fit_lattice import LatticeImage, split_lattice
 from napari_stem_gan.simulate.fit_noise import Noise, digits, measure_noise, row_noise
 from napari_stem_gan.simulate.fit_optics import OpticsFit, fit_optics
-from napari_stem_gan.simulate.fit_scan import fit_jitter, measure_rows, without_jitter
+from napari_stem_gan.simulate.fit_scan import fit_jitter, measure_rows, straightened, without_rows
 from napari_stem_gan.simulate.probe import band_limit
 
 DOSE_RANGE = (1.0, 5e7)
 MODEL_ERROR = 0.1  # of the clean simulation's mean: tails of the probe, cross-sections
-NOISE_MODEL_ERROR = 0.01  # of the noise level: what lattice and jitter leave behind
+NOISE_MODEL_ERROR = 0.02  # of the noise level and the lattice: what defects and jitter change
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SessionFit:
     scan
         Jitter per axis and its correlation from row to row.
     contrast
-        Brightness of the lattice (its 90 % minus 5 % quantile) as a fraction of the beam.
+        Contrast of the clean simulation (its 90 % minus 5 % quantile) as a fraction of the beam.
     background
         Today's contamination.
     errors
@@ -115,10 +115,12 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     split = split_lattice(image.data, match)
     rows = measure_rows(split)
     scan, errors = fit_jitter(rows, split.constant_px)
-    rest = without_jitter(split, rows, scan)
+    split = straightened(split, rows, scan)
+    rows = measure_rows(split)
+    rest = without_rows(split, rows)
     noise = measure_noise(split, rest, band_limit(base) * size)
     probe = fit_optics(split, match, base, scan, DetectorConfig(tail_px=noise.tail_px))
-    contrast = float(np.subtract(*np.quantile(split.lattice[::2, ::2], [0.9, 0.05])))
+    contrast = probe.scale * probe.contrast
     background = measure_background(
         split, rest, noise, contrast=contrast, pixel_size_A=size, column_jitter_px=DefectConfig().jitter_A / size
     )
@@ -140,7 +142,7 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     errors |= {"source_size_fwhm_A": probe.errors["source_size_fwhm_A"]}
     errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
     lifted = background.lifted(counted["pedestal"] / contrast)
-    return SessionFit(probe.optics, detector, scan, contrast / probe.scale, lifted, errors, probe.column_ratios)
+    return SessionFit(probe.optics, detector, scan, probe.contrast, lifted, errors, probe.column_ratios)
 
 
 def _counting(
@@ -159,7 +161,7 @@ def _counting(
     if error > guess_error or mean - offset < 0.2 * signal:
         offset, error = guess, guess_error
     pedestal = guess - offset if guess - offset > 2 * float(np.hypot(error, guess_error)) else 0.0
-    bright = max(mean - offset, 1e-3 * signal)
+    bright = max(noise.brightness - offset, 1e-3 * signal)
     gain = max(noise.variance, 1e-12 * contrast**2) / bright
     dose = float(np.clip(probe.scale / (gain * size**2), *DOSE_RANGE))
     gain = probe.scale / (dose * size**2)

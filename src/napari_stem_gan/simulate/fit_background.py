@@ -231,11 +231,13 @@ def _radial_power(
 
 
 def _above_noise(power: Float, error: Float) -> NDArray[np.bool_]:
-    """Rings up to the first two in a row whose power is not significant."""
-    seen = power > SIGNIFICANT * error
-    lost = ~seen[:-1] & ~seen[1:]
-    last = int(lost.argmax()) if lost.any() else len(seen)
-    return np.asarray(seen & (np.arange(len(seen)) < last))
+    """Rings up to the first two in a row, beyond the most significant one, whose power is not significant."""
+    ratio = power / np.maximum(error, 1e-30)
+    seen = ratio > SIGNIFICANT
+    best = int(ratio.argmax())
+    lost = np.flatnonzero(~seen[best:-1] & ~seen[best + 1 :])
+    last = best + int(lost[0]) if len(lost) else len(seen)
+    return np.asarray((power > 0) & (np.arange(len(seen)) < last))
 
 
 def _edges(side: int) -> Float:

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.signal.windows import tukey
 
 from napari_stem_gan.degrade.config import DetectorConfig
 from napari_stem_gan.degrade.scan import fast_scan_kernel
 from napari_stem_gan.image import FloatImage
 from napari_stem_gan.simulate.fit_lattice import LatticeImage
-from napari_stem_gan.simulate.fit_scan import CHUNKS, Rows, common_covariance
+from napari_stem_gan.simulate.fit_scan import CHUNKS, FEW_LAGS, Rows, common_covariance, excess_variance
 
 LARGEST_TAIL_PX = 2.0
 TAILS_PX = np.linspace(0, LARGEST_TAIL_PX, 101)
 BINS = 48
+BRIGHT_CELLS = 0.4  # blur of what is left that tells how bright a place is
 LEAST_GAIN = 4.0  # of the log-likelihood: less is no evidence of a decay
 SIGNIFICANT = 2.0
 PLATEAU_PX = 16
@@ -43,6 +45,8 @@ class Noise:
         Variance that one more image unit brings: image units for one electron (photon transfer).
     dark
         Image units where the variance would vanish.
+    brightness
+        Mean of the image where the variance was measured, in image units.
     errors
         One standard error of each, by the same names.
     """
@@ -51,6 +55,7 @@ class Noise:
     tail_px: float
     per_unit: float
     dark: float
+    brightness: float
     errors: dict[str, float]
 
 
@@ -72,7 +77,13 @@ def measure_noise(image: LatticeImage, rest: NDArray[np.float32], band_limit_per
     expected, squares, freedom = _local_variance(image, rest, beyond, response)
     slope, dark, errors = _photon_transfer(expected, squares, freedom)
     errors |= {"tail_px": error, "variance": variance * float(np.sqrt(2 / freedom))}
-    return Noise(variance, tail, slope, dark, errors)
+    brightness = float((image.data * _window(rest.shape) ** 2).sum() / (_window(rest.shape) ** 2).sum())
+    return Noise(variance, tail, slope, dark, brightness, errors)
+
+
+def _window(shape: tuple[int, ...]) -> Float:
+    """Taper that keeps an image's rims out of its spectrum."""
+    return np.outer(tukey(shape[0], 0.25), tukey(shape[1], 0.25))
 
 
 def _beyond(shape: tuple[int, ...], band_limit_per_px: float) -> NDArray[np.bool_]:
@@ -86,7 +97,7 @@ def noise_level(rest: FloatImage, beyond: NDArray[np.bool_]) -> tuple[float, flo
 
     Along x the noise is filtered by the decay, so its power beyond the band limit falls with kx as the decay says.
     """
-    window = np.outer(tukey(rest.shape[0], 0.25), tukey(rest.shape[1], 0.25))
+    window = _window(rest.shape)
     centred = rest - rest.mean(dtype=float)
     power = np.abs(np.fft.rfft2(centred * window)) ** 2 / (window**2).sum()
     kx = np.fft.rfftfreq(rest.shape[1])
@@ -138,9 +149,10 @@ def _local_variance(
 ) -> tuple[Float, Float, float]:
     """Expected brightness around each pixel, squared noise there in units of the variance, degrees of freedom."""
     shape = rest.shape
-    noise = np.fft.irfft2(np.fft.rfft2(rest - image.background) * beyond, s=shape)
+    slow = ndimage.gaussian_filter(rest, BRIGHT_CELLS * image.constant_px, mode="reflect")
+    noise = np.fft.irfft2(np.fft.rfft2(rest - slow) * beyond, s=shape)
     kernel = np.fft.irfft2(beyond * response[None], s=shape) ** 2  # how far the noise of one pixel reaches
-    bright = image.background + image.lattice + image.foreign
+    bright = image.data - rest + slow
     counted = np.fft.irfft(np.fft.rfft(bright, axis=1) / response[None], n=shape[1], axis=1)
     around = np.fft.irfft2(np.fft.rfft2(counted) * np.fft.rfft2(kernel), s=shape) / kernel.sum()
     rim = tuple(slice(min(16, n // 8), -min(16, n // 8)) for n in shape)
@@ -198,10 +210,10 @@ def row_noise(rows: Rows, signal: float) -> tuple[dict[str, float], dict[str, fl
     tuple
         ``row_noise`` (relative) and ``row_offset`` (image units), and their errors.
     """
-    both, alone = common_covariance(rows, 0, 1, 3), common_covariance(rows, 0, 0, 3)
+    both, alone = (common_covariance(rows, 0, index, FEW_LAGS) for index in (1, 0))
 
     def variances(keep: NDArray[np.bool_]) -> Float:
-        gain, background = _excess(both, keep) / max(signal, 1e-30), _excess(alone, keep)
+        gain, background = excess_variance(both, keep) / max(signal, 1e-30), excess_variance(alone, keep)
         return np.array([gain, background - gain * signal**2, background / max(signal, 1e-30) ** 2])
 
     best = variances(np.ones(CHUNKS, bool))
@@ -212,13 +224,6 @@ def row_noise(rows: Rows, signal: float) -> tuple[dict[str, float], dict[str, fl
     roots = [_root(v, e) for v, e in zip(best[:2], error[:2], strict=True)]
     names = ("row_noise", "row_offset")
     return {n: r[0] for n, r in zip(names, roots, strict=True)}, {n: r[1] for n, r in zip(names, roots, strict=True)}
-
-
-def _excess(covariance: tuple[Float, Float], keep: NDArray[np.bool_]) -> float:
-    """Covariance in one row over that of rows 1 to 3 apart."""
-    sums, weights = covariance
-    values = sums[keep].sum(0) / np.maximum(weights[keep].sum(0), 1e-30)
-    return float(values[0] - values[1:].mean())
 
 
 def _root(variance: float, error: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.fit_lattice import LatticeImage, average_spectrum, wave_vectors
 from napari_stem_gan.simulate.fit_noise import tail_transfer
-from napari_stem_gan.simulate.pairs import Field, ideal_image
+from napari_stem_gan.simulate.pairs import Field, anion_peak, ideal_image
 
 LARGEST_SOURCE_A = 2.6
 SOURCES_A = np.linspace(0, LARGEST_SOURCE_A, 105)
@@ -37,8 +37,8 @@ class OpticsFit:
         Probe with the fitted source size.
     scale
         Image units for the whole beam.
-    mean
-        Mean of the clean simulation, as a fraction of the beam.
+    mean, contrast
+        Mean of the clean simulation with the fitted probe, and its contrast (`anion_peak`), as fractions of the beam.
     column_ratios
         Brightness of each sublattice over the simulation's, in units of the brightest one.
     errors
@@ -48,6 +48,7 @@ class OpticsFit:
     optics: OpticsConfig
     scale: float
     mean: float
+    contrast: float
     column_ratios: dict[str, float]
     errors: dict[str, float]
 
@@ -94,7 +95,9 @@ def fit_optics(
         "scale": noise / abs(scale) / max(float(np.linalg.norm(columns @ physical * factor[best])), 1e-30),
     }
     ratios = _ratios(names, weights[best], physical)
-    return OpticsFit(replace(optics, source_size_fwhm_A=source), scale, float(clean.mean()), ratios, errors)
+    probe = replace(optics, source_size_fwhm_A=source)
+    today = _clean_image(match, probe)
+    return OpticsFit(probe, scale, float(today.mean()), anion_peak(today), ratios, errors)
 
 
 def _ratios(names: list[str], weights: Float, physical: Float) -> dict[str, float]:

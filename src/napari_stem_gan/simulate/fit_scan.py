@@ -7,7 +7,7 @@ blocks is that of the jitter alone, without any noise to be subtracted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,10 @@ from napari_stem_gan.degrade.config import ScanConfig
 from napari_stem_gan.simulate.fit_lattice import LatticeImage
 
 LAGS = 12
+FEW_LAGS = 3
+ROW_GAIN = 0.03  # what a row's gain may differ by
 CHUNKS = 16
+FEWEST_APART = 4
 CELLS_PER_BLOCK, MOST_BLOCKS = 5.0, 8
 WARP_CELLS = 1.6  # window of `measure_warp`, in which slow displacements are already taken off
 CORRELATIONS = np.linspace(0, 0.95, 96)
@@ -64,10 +67,18 @@ def measure_rows(image: LatticeImage) -> Rows:
         for j in range(i, 4):
             matrix[..., i, j] = matrix[..., j, i] = np.einsum("ykw,ykw->yk", parts[i], parts[j]) / (scale[i] * scale[j])
     right = np.stack([np.einsum("ykw,ykw->yk", p, cut(rest)) / s for p, s in zip(parts, scale, strict=True)], -1)
-    inverse = np.linalg.inv(matrix + 1e-3 * width * np.eye(4))
-    values = (inverse @ right[..., None])[..., 0] / scale
-    information = scale**2 / np.diagonal(inverse, axis1=-2, axis2=-1)
+    free = _solve(matrix, right, np.full(4, 1e-3 * width))
+    steady = float(rest.var()) / (ROW_GAIN * scale[1]) ** 2  # rows of an upright lattice tell shift along y and gain
+    held = _solve(matrix, right, np.array([1e-3 * width, steady, 1e-3 * width, 1e-3 * width]))  # apart by this alone
+    values = np.concatenate([free[0][..., :2], held[0][..., 2:]], -1) / scale
+    information = np.concatenate([free[1][..., :2], held[1][..., 2:]], -1) * scale**2
     return Rows(np.moveaxis(values, -1, 0), np.moveaxis(information, -1, 0))
+
+
+def _solve(matrix: Float, right: Float, prior: Float) -> tuple[Float, Float]:
+    """Least-squares solution with a prior of 0, and the information on each unknown."""
+    inverse = np.linalg.inv(matrix + np.diag(prior))
+    return (inverse @ right[..., None])[..., 0], 1 / np.diagonal(inverse, axis1=-2, axis2=-1)
 
 
 def common_covariance(rows: Rows, first: int, second: int, lags: int = LAGS) -> tuple[Float, Float]:
@@ -93,9 +104,17 @@ def common_covariance(rows: Rows, first: int, second: int, lags: int = LAGS) -> 
     for lag in range(min(lags + 1, len(chunk))):
         top, bottom = slice(0, len(chunk) - lag), slice(lag, None)
         for one, other, out in zip(upper, lower, (sums, weights), strict=True):
-            pairs = one[top].sum(1) * other[bottom].sum(1) - (one[top] * other[bottom]).sum(1)
-            out[:, lag] = np.bincount(chunk[top], pairs, CHUNKS)
+            out[:, lag] = np.bincount(chunk[top], _between_blocks(one[top], other[bottom]), CHUNKS)
     return sums, weights
+
+
+def _between_blocks(one: Float, other: Float) -> Float:
+    """Products of all blocks with all others but neighbours, which contamination can span, ``(rows,)``."""
+    total = one.sum(1) * other.sum(1) - (one * other).sum(1)
+    if one.shape[1] < FEWEST_APART:
+        return np.asarray(total)
+    neighbours = (one[:, 1:] * other[:, :-1]).sum(1) + (one[:, :-1] * other[:, 1:]).sum(1)
+    return np.asarray(total - neighbours)
 
 
 def _centred(rows: Rows, index: int) -> Float:
@@ -187,17 +206,35 @@ def _fit_series(pairs: list[tuple[Float, Float]], precision: Float, shapes: Floa
     return np.array([*variances[best], CORRELATIONS[best]])
 
 
-def without_jitter(image: LatticeImage, rows: Rows, scan: ScanConfig) -> NDArray[np.float32]:
-    """What is left of an image without foreign columns and the lattice with its rows' displacement, ``(Y, X)``."""
+def straightened(image: LatticeImage, rows: Rows, scan: ScanConfig) -> LatticeImage:
+    """The split image with its lattice as the displaced rows show it, so that what is left has no jitter."""
     spread = np.array([scan.jitter_y_px, scan.jitter_x_px]) / np.sqrt(1 - scan.jitter_correlation**2)
     if not spread.any():
-        return image.residual
-    shifts = np.stack([_trusted(rows, index, s) for index, s in zip((2, 3), spread, strict=True)])
-    return image.data - image.foreign - image.displaced(shifts, spread)
+        return image
+    shifts = np.stack([_trusted(rows, index, s**2) for index, s in zip((2, 3), spread, strict=True)])
+    return replace(image, lattice=image.displaced(shifts, spread))
 
 
-def _trusted(rows: Rows, index: int, spread: float) -> Float:
-    """Displacement of every row, drawn towards 0 as far as it is noise."""
-    shift, variance = rows.combined(index)
-    noise = _noise(rows, index) * variance / max(float(np.median(variance)), 1e-30)
-    return np.asarray(shift * spread**2 / np.maximum(spread**2 + noise, 1e-30))
+def without_rows(image: LatticeImage, rows: Rows) -> NDArray[np.float32]:
+    """What is left of an image without lattice, foreign columns and the brightness of single rows, ``(Y, X)``."""
+    level, gain = (
+        _trusted(rows, index, excess_variance(common_covariance(rows, index, index, FEW_LAGS))) for index in (0, 1)
+    )
+    rest = image.data - image.foreign - image.lattice * (1 + gain)[:, None] - level[:, None]
+    return np.asarray(rest, np.float32)
+
+
+def excess_variance(covariance: tuple[Float, Float], keep: NDArray[np.bool_] | slice = slice(None)) -> float:
+    """Covariance in one row over that of rows a few apart, from the parts of the image that are kept."""
+    sums, weights = covariance
+    values = sums[keep].sum(0) / np.maximum(weights[keep].sum(0), 1e-30)
+    return float(values[0] - values[1:].mean())
+
+
+def _trusted(rows: Rows, index: int, variance: float) -> Float:
+    """A value of every row, drawn towards 0 as far as it is noise."""
+    if variance <= 0:
+        return np.zeros(len(rows.values[index]))
+    value, spread = rows.combined(index)
+    noise = _noise(rows, index) * spread / max(float(np.median(spread)), 1e-30)
+    return np.asarray(value * variance / (variance + noise))
