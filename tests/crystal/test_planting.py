@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.defects import FINDER_CLASSES, plant_defects
-from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.crystal.materials import MATERIALS, get_material
 from napari_stem_gan.crystal.structure import fill_field, lattice_vectors_px
 
 SIZE_A = 0.2
@@ -142,3 +142,16 @@ def test_a_field_without_crystal_holds_nothing(text):
         sites.where(np.zeros(len(sites), bool)), DefectConfig(planted=text), SIZE_A, np.random.default_rng(0)
     )
     assert len(made.elements) == len(made.columns_px) == len(made.defects) == 0
+
+
+@pytest.mark.parametrize("name", list(MATERIALS))
+def test_every_preset_holds_every_kind_of_defect(name):
+    sites = sites_of(name, (160, 160))
+    elements = sorted({atom for column in sites.material.columns for atom in column.atoms})
+    text = ", ".join(f"V_{e} 2 %, V_2{e} 0.2 /nm2, Cu_{e} 2 %" for e in elements)
+    made, perfect = plant(sites, f"{text}, ad_W 0.2 /nm2"), plant(sites, "ad_W 0 %")
+    count = {n: made.defects.count(n) for n in set(made.defects)}
+    for e in elements:
+        gone = count[f"V_{e}"] + 2 * count[f"V_2{e}"] + count[f"Cu_{e}"]
+        assert (perfect.elements == e).sum() - gone == ((made.elements == e) & (made.site >= 0)).sum()
+    assert {"V_X", "V_M", "V_2X", "V_2M", "S_X", "S_M", "A"} >= set(made.kinds)
