@@ -20,6 +20,7 @@ ON_CRYSTAL = 0.6
 Z_EXPONENT = 1.5
 EXPONENTS = (1.3, 1.9)  # of Z: low and high inner angles (SCIENCE 2.4)
 STACKED = 0.25  # ln of what two atoms in a column give over twice one, with some room
+MOST_NOISE = 0.7  # that a ratio of columns is forgiven
 BRIGHT = 0.1
 FWHM = 2.3548  # over sigma
 WIDTHS_A = np.linspace(0.7, 2.6, 10)
@@ -171,7 +172,7 @@ def _misfit(material: Material, amplitudes: NDArray[np.float64], spread: NDArray
     excess = []
     for i, j in pairs:
         ratio, (low, high) = measured[i] - measured[j], np.sort(ranges[:, i] - ranges[:, j])
-        room = STACKED + 2.0 * float(np.hypot(relative[i], relative[j]))
+        room = STACKED + min(2.0 * float(np.hypot(relative[i], relative[j])), MOST_NOISE)
         excess.append(max(low - room - ratio, ratio - high - room, 0.0))
     return float(max(excess))
 

@@ -206,7 +206,8 @@ def _match_one(
         return _refused("no periodic structure was found in the image", material, nominal)
     good = [f for f in fits if f.goodness >= config.min_goodness and f.surprise >= LEAST_SURPRISE][:PLACED]
     if good:
-        return max((_placed(image, found, f, material, nominal, sizes) for f in good), key=_rank)
+        placed = [_placed(image, found, f, material, nominal, sizes) for f in good]
+        return max(placed, key=lambda r: (r.accepted, r.surprise))
     fit = max(fits, key=lambda f: f.goodness)
     if fit.goodness >= config.min_goodness:
         return _refused("no periodic structure was found that stands out from the noise", material, nominal)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
 from napari_stem_gan.crystal.materials import Material
-from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit
+from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit, half_plane
 from napari_stem_gan.crystal.spectrum import Spectrum
-from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, smoothing_for
+from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, readable_reflections, smoothing_for
 from napari_stem_gan.image import STEMImage
 
 LEAST_CORRELATION = 0.5
@@ -20,7 +20,7 @@ COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must 
 LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
 SURE_BY = 0.01  # correlation between two ways to lie on the lattice
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
-LARGEST_GRADIENT = 0.03  # beyond it the phases were not unwrapped rightly
+LARGEST_GRADIENT, LARGEST_CHANGE_BINS = 0.03, 0.7  # beyond them the phases were not unwrapped rightly
 
 
 def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material) -> LatticeMatch:
@@ -76,13 +76,17 @@ def _settled(
     image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], Warp, NDArray[np.float64]]:
     """Lattice, warp and covariance after the mean gradient of the lattice's phases went into the lattice."""
-    frequency = np.array([(1, 0), (0, 1), (1, 1), (1, -1)]) @ np.linalg.inv(vectors_px).T
-    signal = float(np.sort(found.highest(frequency, 1))[-2])
+    indices = half_plane(2)
+    frequency = indices @ np.linalg.inv(vectors_px).T
+    length, ratio = np.hypot(*frequency.T), found.highest(frequency, 1)
+    indices = readable_reflections(indices, length, ratio)
+    signal = float(np.sort(found.highest(indices @ np.linalg.inv(vectors_px).T, 1))[-2:].min())
     smoothing = smoothing_for(signal, found.ratio.shape, float(np.sqrt(abs(np.linalg.det(vectors_px)))))
-    gradient, _ = mean_gradient(measure_warp(image.data, vectors_px, smoothing=smoothing))
-    if np.abs(gradient).max() < LARGEST_GRADIENT:
+    gradient, _ = mean_gradient(measure_warp(image.data, vectors_px, smoothing=smoothing, indices=indices))
+    known = LARGEST_CHANGE_BINS * float(found.bin.max()) / float(length.min())
+    if np.abs(gradient).max() < min(LARGEST_GRADIENT, known):
         vectors_px = vectors_px @ (np.eye(2) + gradient)
-    warp = measure_warp(image.data, vectors_px, smoothing=smoothing)
+    warp = measure_warp(image.data, vectors_px, smoothing=smoothing, indices=indices)
     return vectors_px, warp, mean_gradient(warp)[1]
 
 

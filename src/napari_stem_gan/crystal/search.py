@@ -57,7 +57,7 @@ class LatticeFit:
 def reflections(material: Material, shells: int = SHELLS + 1) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Low-order indices (h, k), one of each ± pair, shape ``(N, 2)``, and their shell, shape ``(N,)``."""
     reciprocal = np.linalg.inv(material.cell).T
-    hk = _half_plane(HIGHEST_INDEX)
+    hk = half_plane(HIGHEST_INDEX)
     length = np.hypot(*(hk @ reciprocal).T)
     lengths = np.unique(length.round(4))[:shells]
     keep = length <= lengths[-1] + 1e-3
@@ -173,7 +173,7 @@ def capped(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def refine(found: Spectrum, reciprocal: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pull a reciprocal lattice (rows b1, b2 in cycles per pixel) onto the peaks, from low to high orders."""
-    hk = _half_plane(5)
+    hk = half_plane(5)
     first = float(np.sort(np.hypot(*(hk @ reciprocal).T))[0])
     for reach, bins in ((1.8, 3), (2.1, 2), (2.9, 2), (4.1, 1), (4.1, 1)):
         frequency = hk @ reciprocal
@@ -207,7 +207,7 @@ def _strain(reciprocal: NDArray[np.float64], material: Material) -> float:
 
 
 def _judged(found: Spectrum, material: Material, reciprocal: NDArray[np.float64], limit: float) -> LatticeFit:
-    hk = _half_plane(HIGHEST_INDEX)
+    hk = half_plane(HIGHEST_INDEX)
     frequency = hk @ reciprocal
     near = np.hypot(*frequency.T) < limit
     value = found.surprise(found.highest(frequency[near], 1))
@@ -260,7 +260,7 @@ def _present(found: Spectrum, material: Material, reciprocal: NDArray[np.float64
 def _explained(found: Spectrum, reciprocal: NDArray[np.float64]) -> float:
     """Share of the sure peaks' clipped log strength that lies on a reflection."""
     radius = np.hypot(*found.peaks.T)
-    first = float(np.sort(np.hypot(*(_half_plane(2) @ reciprocal).T))[0])
+    first = float(np.sort(np.hypot(*(half_plane(2) @ reciprocal).T))[0])
     low = (radius > 0.45 * first) & (radius < 2.2 * first) & (found.surprise(found.strength) > SURE)
     if not low.any():
         return 1.0
@@ -272,7 +272,7 @@ def _explained(found: Spectrum, reciprocal: NDArray[np.float64]) -> float:
     return float((strength * on * strong).sum() / (strength * strong).sum())
 
 
-def _half_plane(highest: int) -> NDArray[np.float64]:
+def half_plane(highest: int) -> NDArray[np.float64]:
     """Indices (h, k) up to `highest`, one of each ± pair, without the origin."""
     span = range(-highest, highest + 1)
     return np.array([(h, k) for h in span for k in span if (h, k) > (0, 0)], float)

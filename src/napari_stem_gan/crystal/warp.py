@@ -16,8 +16,9 @@ from napari_stem_gan.image import FloatImage
 
 ON_CRYSTAL = 0.6
 SMALLEST_WINDOW = 1.6
-LOCAL_SIGNAL = 0.06  # so that the power within the window is some four times the background's
+LOCAL_SIGNAL = 0.15  # so that the power within the window is some ten times the background's
 STRONG = 0.25  # of the strongest low reflection
+LEAST_SIGNAL = 5.0
 REACH, MOST_REFLECTIONS = 2.4, 9
 CORRELATED_POINTS = 50.0  # 4π σ² of the window over the area of a grid point, (σ / 2)²
 
@@ -75,7 +76,13 @@ def linear(at: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.fl
     return np.maximum(1 - np.abs(place[:, None] - np.arange(len(nodes))[None]), 0).astype(np.float32)
 
 
-def measure_warp(data: FloatImage, vectors_px: NDArray[np.float64], *, smoothing: float = SMALLEST_WINDOW) -> Warp:
+def measure_warp(
+    data: FloatImage,
+    vectors_px: NDArray[np.float64],
+    *,
+    smoothing: float = SMALLEST_WINDOW,
+    indices: NDArray[np.float64] | None = None,
+) -> Warp:
     """Measure the displacement of the lattice `vectors_px` across `data`.
 
     Parameters
@@ -86,11 +93,14 @@ def measure_warp(data: FloatImage, vectors_px: NDArray[np.float64], *, smoothing
         Rows a1 and a2 as (y, x) in pixels.
     smoothing
         Standard deviation of the window in lattice constants.
+    indices
+        Reflections (h, k) to read, shape ``(G, 2)``; None: the lowest strong ones of the image itself.
     """
     constant = float(np.sqrt(abs(np.linalg.det(vectors_px))))
     sigma = smoothing * constant
     grid_y, grid_x = (_grid(n, sigma / 2) for n in data.shape)
-    g = _strong_reflections(data, np.asarray(np.linalg.inv(vectors_px).T, np.float64))
+    reciprocal = np.asarray(np.linalg.inv(vectors_px).T, np.float64)
+    g = _strong_reflections(data, reciprocal) if indices is None else indices @ reciprocal
     local = np.stack([_demodulate(data, k, grid_y, grid_x, sigma) for k in g])  # (G, y, x)
     amplitude = np.abs(local)
     phases = np.stack([_unwrapped(a) for a in local])
@@ -99,8 +109,37 @@ def measure_warp(data: FloatImage, vectors_px: NDArray[np.float64], *, smoothing
         ON_CRYSTAL * np.quantile(amplitude, 0.95, axis=(1, 2), keepdims=True),
     )
     weight = amplitude / usual
-    displacement = _solve(g, phases, weight)
+    displacement = _solve(g, phases, weight, usual / usual.max())
     return Warp(displacement, np.asarray(np.median(weight, axis=0)), grid_y, grid_x, float(np.median(usual)))
+
+
+def readable_reflections(
+    indices: NDArray[np.float64], length: NDArray[np.float64], signal_to_background: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The lowest reflections that stand out and span the plane.
+
+    Parameters
+    ----------
+    indices
+        Candidates (h, k), shape ``(N, 2)``.
+    length
+        Their spatial frequencies, any unit.
+    signal_to_background
+        Their power over the background.
+
+    Returns
+    -------
+    NDArray
+        Shape ``(G, 2)``; all candidates of the lowest shells where none stand out.
+    """
+    order = np.argsort(length, kind="stable")
+    relative = (length[order] / length.min()).round(1)
+    strong = signal_to_background[order] > max(LEAST_SIGNAL, STRONG**2 * float(signal_to_background.max()))
+    for reach in np.unique(relative):
+        chosen = strong & (relative <= reach)
+        if np.linalg.matrix_rank(indices[order][chosen]) == 2:
+            return indices[order][chosen]
+    return indices[order][: np.searchsorted(relative, relative[2], side="right")]
 
 
 def smoothing_for(signal_to_background: float, shape: tuple[int, int], constant_px: float) -> float:
@@ -191,10 +230,10 @@ def _unwrapped(local: NDArray[np.complex128]) -> NDArray[np.float64]:
 
 
 def _solve(
-    g: NDArray[np.float64], phases: NDArray[np.float64], weight: NDArray[np.float64]
+    g: NDArray[np.float64], phases: NDArray[np.float64], weight: NDArray[np.float64], strength: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Least-squares displacement from ``phase = −2π g·u``, smoothed where the lattice is weak."""
-    w = np.minimum(weight, 1.5) ** 2
+    w = (np.minimum(weight, 1.5) * strength) ** 2  # a phase is as uncertain as its reflection is weak
     matrix = 4 * np.pi**2 * np.einsum("gi,gj,gyx->yxij", g, g, w) + 1e-9 * np.eye(2)
     right = -2 * np.pi * np.einsum("gi,gyx,gyx->yxi", g, w, phases)
     u = np.moveaxis(np.linalg.solve(matrix, right[..., None])[..., 0], -1, 0)
