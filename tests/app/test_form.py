@@ -153,6 +153,21 @@ def test_nested_settings_come_back_as_they_were(qtbot):
     assert settings.kept_config("microscope", MicroscopeConfig()) == config
 
 
+def test_the_simulated_session_s_settings_come_back(qtbot):
+    from napari_stem_gan.simulate.config import SimulateConfig
+
+    plain = SimulateConfig()
+    optics = replace(plain.optics, C23=40.0, energy_keV=60.0)
+    config = replace(plain, optics=optics, specimen=replace(plain.specimen, stacking="3R", layers=2))
+    form = ConfigForm(plain, basic=("count",))
+    qtbot.addWidget(form)
+
+    settings.keep("simulate", config)
+    form.set_value(settings.kept_config("simulate", plain))
+
+    assert form.value() == config
+
+
 def test_a_kept_group_that_is_no_longer_valid_is_the_default_s(qtbot):
     settings.keep("microscope", {"count": 9, "lens": {"energy_keV": -5.0, "gone": 1}})
 

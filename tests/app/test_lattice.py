@@ -294,6 +294,30 @@ def test_a_lattice_layer_that_is_deleted_ends_the_mode(matched, image_layer):
     assert not workbench.lattice.adjust.is_on()
 
 
+def test_an_image_that_is_deleted_ends_the_mode_and_is_not_drawn_again(matched, image_layer, qtbot):
+    workbench, row = matched
+    row.adjust.click()
+    layer = workbench.results.find(image_layer, LATTICE)
+
+    workbench.viewer.layers.remove(image_layer)
+    workbench.viewer.layers.remove(layer)
+    workbench.refresh()
+
+    assert not workbench.lattice.adjust.is_on()
+    assert not row.adjust.isEnabled()
+    row.show_lattice.toggled.emit(True)
+    assert layer not in workbench.viewer.layers
+
+
+def test_the_lattice_of_another_panel_s_match_can_be_adjusted(matched, bench):
+    from napari_stem_gan.app.widgets import MatchWidget
+
+    workbench, _ = matched
+    single = bench(viewer=workbench.viewer, widget=MatchWidget)
+
+    assert single.shell.panels["match"].lattice.adjust.isEnabled()
+
+
 def test_a_new_job_ends_the_mode(matched, finish):
     workbench, row = matched
     row.adjust.click()

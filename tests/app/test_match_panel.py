@@ -51,7 +51,7 @@ def test_a_match_says_size_shear_stretch_and_columns_with_errors():
     text = text_of(shear=0.014, stretch=0.004, fwhm_A=1.21, column_ratios={"W": 1.0, "Se": 0.62}, errors=errors)
 
     assert "Pixel size is 3.1 % off" in text
-    assert "the file says more than 0.02100 nm ± 0.19 %" in text
+    assert "0.02100 nm ± 0.19 %, not 0.02165 nm" in text
     assert "Scan shear 0.80 ± 0.08°, y/x stretch 0.40 ± 0.10 %" in text
     assert "Columns 1.21 ± 0.03 Å wide" in text
     assert "brightness W 1.00, Se 0.62" in text

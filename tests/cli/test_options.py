@@ -48,6 +48,14 @@ def test_an_option_reaches_its_config() -> None:
     assert config_from(DetectConfig, options) == DetectConfig(threshold=0.7, average_flips=False, tile_px=128)
 
 
+def test_specimen_defects_and_optics_have_flat_options() -> None:
+    words = ("--strain-xx-percent", "1.5", "--planted", "V_Se 2 %", "--C23", "400", "--energy-keV", "60")
+    _, options = parsed("simulate", "--like", "a.tif", "--out", "d", *words)
+    config = config_from(RUN_CONFIGS["simulate"], options)
+    assert (config.specimen.strain_xx_percent, config.defects.planted) == (1.5, "V_Se 2 %")
+    assert (config.optics.C23, config.optics.energy_keV) == (400.0, 60.0)
+
+
 def test_one_seed_and_one_tile_size_serve_all_steps() -> None:
     _, options = parsed("run", "a.tif", "--out", "d", "--seed", "5", "--tile-px", "256")
     made = {name: config_from(config, options) for name, config in RUN_CONFIGS.items()}

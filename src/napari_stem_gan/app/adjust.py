@@ -104,7 +104,7 @@ class Adjust(QObject):
         self.finish()
 
     def _on_removed(self, event: Any) -> None:
-        if event.value is self._layer:
+        if event.value is self._layer or event.value is self.source.layer:
             self.finish()
 
     def _on_drag(self, _: Any, event: Any) -> Iterator[None]:

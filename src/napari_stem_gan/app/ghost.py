@@ -76,7 +76,8 @@ class Ghost:
         """Draw what was taken since, and show or hide all lattices."""
         if shown:
             for source, matches in self._waiting.values():
-                self.draw(source, matches)
+                if source.layer in self._results.viewer.layers:
+                    self.draw(source, matches)
             self._waiting.clear()
         for kind in KINDS:
             for _, layer in self._results.of_kind(kind):

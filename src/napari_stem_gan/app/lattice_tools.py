@@ -49,6 +49,10 @@ class LatticeTools(QObject):
         self.adjust = Adjust(viewer, self.ghost, self)
         self._connect()
 
+    def refresh(self) -> None:
+        """Allow what the session's matches allow; they may come from another panel."""
+        self._row.set_ready(bool(self._matched()))
+
     def show_outcome(self, outcome: Outcome) -> None:
         """Show the lattice after Match or Snap; other steps put it out of the way of their results."""
         if outcome.matches is None:
@@ -57,8 +61,8 @@ class LatticeTools(QObject):
             show_error(f"Snap: {outcome.snapped.reason}")
             return
         self.adjust.finish()
-        self.ghost.take(outcome.per_source(outcome.matches))
-        self._row.set_ready(True)
+        self.ghost.take(self._matched())
+        self.refresh()
         self._row.set_shown(outcome.step in ("match", "snap"))
         self.ghost.show(self._row.show_lattice.isChecked())
         if self._view is not None and self._view.isVisible():
@@ -66,7 +70,7 @@ class LatticeTools(QObject):
 
     def chosen(self) -> tuple[Source, int, Any] | None:
         """The image that is meant: source, frame and match of the selected layer, or of the first one."""
-        matched = self._session.matched()
+        matched = self._matched()
         if not matched:
             return None
         active = self._viewer.layers.selection.active
@@ -128,8 +132,12 @@ class LatticeTools(QObject):
         if on:
             self._row.set_shown(True)
             return
-        self.ghost.take(self._session.matched())  # what was there before, or what Snap made of it
+        self.ghost.take(self._matched())  # what was there before, or what Snap made of it
         self.ghost.show(self._row.show_lattice.isChecked())
+
+    def _matched(self) -> list[tuple[Source, list[Any]]]:
+        """The matches of the layers that are still in the viewer."""
+        return [pair for pair in self._session.matched() if pair[0].layer in self._viewer.layers]
 
     def _belongs(self, layer: Any, source: Source) -> bool:
         return layer is source.layer or any(layer is mine for mine in self._session.results.of_source(source.layer))

@@ -55,7 +55,7 @@ def _pixel_size(match: Any) -> str:
     percent = 100 * (match.nominal_pixel_size_A / match.pixel_size_A - 1)
     if abs(percent) < CONFIRMED_PERCENT:
         return f"Pixel size {text}, confirmed"
-    return f"Pixel size is {abs(percent):.1f} % off: the file says {'more' if percent > 0 else 'less'} than {text}"
+    return f"Pixel size is {abs(percent):.1f} % off: {text}, not {match.nominal_pixel_size_A / A_PER_NM:.5f} nm"
 
 
 def _scan(match: Any) -> str:

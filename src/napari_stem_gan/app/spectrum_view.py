@@ -19,7 +19,8 @@ SIZE_PX = (600, 660)
 MOST_LABELLED = 2  # |h| + |k| up to which a spot carries its indices
 SPOT_PX = 17
 BELOW_PX = 12  # pyqtgraph clips the label of a lower axis
-SHADE = (0, 0, 0, 110)
+SHADE = (0, 0, 0, 120)
+ABOVE, BELOW = 1.45, -0.45  # anchors of labels, in their heights
 LOOKS = (("o", SKY), ("s", ORANGE))  # the lattice, other grains
 LEVELS = (0.5, 0.9998)  # quantiles shown as black and white
 MARGIN = 2.2  # shown at first: this many times the highest labelled frequency
@@ -101,9 +102,10 @@ class SpectrumView(QDialog):
         spots = pg.ScatterPlotItem(x=x, y=y, symbol=symbol, size=SPOT_PX, pen=pen, brush=None)
         self.plot.addItem(spots)
         self.spots.append(spots)
-        for (h, k), place in zip(hk[low_orders(hk)], frequency[low_orders(hk)], strict=True):
-            text = pg.TextItem(f"{h} {k}", color="w", anchor=(0.5, 1.45), fill=SHADE)
-            text.setPos(place[1], place[0])
+        low = low_orders(hk, MOST_LABELLED if grain == 0 else 1)
+        for (h, k), (y, x) in zip(hk[low], frequency[low], strict=True):
+            text = pg.TextItem(f"{h} {k}", color=colour, anchor=(0.5, ABOVE if grain == 0 else BELOW), fill=SHADE)
+            text.setPos(x, y)
             self.plot.addItem(text)
             self.labels.append(text)
 
@@ -112,10 +114,10 @@ class SpectrumView(QDialog):
         self.plot.setRange(xRange=(-reach, reach), yRange=(-reach, reach), padding=0.0)
 
 
-def low_orders(hk: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which spots carry their indices: the low orders, one of each pair (h k), (−h −k)."""
-    h, k = hk.T
-    return (np.abs(h) + np.abs(k) <= MOST_LABELLED) & ((h > 0) | ((h == 0) & (k > 0)))
+def low_orders(hk: NDArray[Any], most: int = MOST_LABELLED) -> NDArray[np.bool_]:
+    """Which spots carry their indices: |h| + |k| up to `most`, one of each pair (h k), (−h −k)."""
+    h, k = np.asarray(hk).T
+    return (np.abs(h) + np.abs(k) <= most) & ((h > 0) | ((h == 0) & (k > 0)))
 
 
 def log_spectrum(image: Any) -> NDArray[np.float32]:

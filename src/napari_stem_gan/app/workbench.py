@@ -91,6 +91,8 @@ class Workbench(QWidget):
             self.shell.panels["match"].understand(sources)
         if self.shell.current() == "simulate":  # crystals are made with ASE, whose import would hold up the panel
             self.shell.panels["simulate"].understand(self._crystal())
+        if self.lattice is not None:
+            self.lattice.refresh()
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
         problem = ""
         if not sources:
