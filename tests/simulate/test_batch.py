@@ -3,6 +3,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 
 from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.materials import get_material
@@ -120,3 +121,13 @@ def test_a_specimen_is_built_and_told():
     json.dumps(drawn.parameters, allow_nan=False)
     plain = labelled_batch([scenes()[2]], rngs(1))[0]
     assert np.abs(drawn.image.data - plain.image.data).max() > 0.1 * plain.image.data.max()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+def test_a_graphics_card_makes_the_same_scenes():
+    noisy = labelled_batch(scenes(), rngs(), device="cuda")
+    for first, second in zip(noisy, labelled_batch(scenes(), rngs()), strict=True):
+        assert first.defects == second.defects
+        assert first.image.data.mean() == pytest.approx(second.image.data.mean(), rel=0.1)
+    clean, same = (labelled_batch(scenes()[2:], rngs(1), device=d)[0].image.data for d in ("cuda", "cpu"))
+    np.testing.assert_allclose(clean, same, atol=1e-5 * same.max())
