@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import optimize
 
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.spectrum import central_crop
-from napari_stem_gan.crystal.warp import Warp, linear
+from napari_stem_gan.crystal.warp import Warp, blurred
 from napari_stem_gan.image import FloatImage
 
 BINS = 36
@@ -74,7 +74,7 @@ def average_cell(data: FloatImage, vectors_px: NDArray[np.float64], warp: Warp) 
     weight = (crystallinity > ON_CRYSTAL).astype(np.float32)
     if weight.mean() < 0.02:
         weight[:] = 1.0
-    values = crop - _blur(crop, 1.5 * float(np.sqrt(abs(np.linalg.det(vectors_px)))))
+    values = crop - blurred(crop, 1.5 * float(np.sqrt(abs(np.linalg.det(vectors_px)))))
     counts = np.bincount(flat.ravel(), weight.ravel(), BINS * BINS)
     cell = np.bincount(flat.ravel(), (weight * values).ravel(), BINS * BINS) / np.maximum(counts, 1e-9)
     return np.asarray(cell.reshape(BINS, BINS))
@@ -232,14 +232,3 @@ def _peak(correlation: NDArray[np.float64], shift: tuple[np.intp, ...], axis: in
     left, middle, right = line[m - 1], line[m], line[(m + 1) % BINS]
     curvature = left - 2 * middle + right
     return m + (0.5 * (left - right) / curvature if curvature < 0 else 0.0)
-
-
-def _blur(data: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur, computed on means over blocks of a quarter sigma."""
-    step = max(1, int(sigma / 4))
-    rows, cols = (n // step for n in data.shape)
-    coarse = data[: rows * step, : cols * step].reshape(rows, step, cols, step).mean((1, 3))
-    coarse = ndimage.gaussian_filter(coarse, sigma / step, truncate=3.0, mode="reflect")
-    nodes = [(np.arange(n) + 0.5) * step - 0.5 for n in coarse.shape]
-    left, right = (linear(np.arange(n, dtype=float), at) for n, at in zip(data.shape, nodes, strict=True))
-    return np.asarray(left @ coarse @ right.T, np.float32)

@@ -12,7 +12,7 @@ from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit, half_plane
 from napari_stem_gan.crystal.spectrum import Spectrum
-from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, readable_reflections, smoothing_for
+from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, off_rows, readable_reflections, smoothing_for
 from napari_stem_gan.image import STEMImage
 
 LEAST_CORRELATION = 0.5
@@ -78,10 +78,11 @@ def _settled(
     """Lattice, warp and covariance after the mean gradient of the lattice's phases went into the lattice."""
     indices = half_plane(2)
     frequency = indices @ np.linalg.inv(vectors_px).T
-    length, ratio = np.hypot(*frequency.T), found.highest(frequency, 1)
+    length, constant = np.hypot(*frequency.T), float(np.sqrt(abs(np.linalg.det(vectors_px))))
+    ratio = np.where(off_rows(frequency, constant), found.highest(frequency, 1), 0.0)
     indices = readable_reflections(indices, length, ratio)
     signal = float(np.sort(found.highest(indices @ np.linalg.inv(vectors_px).T, 1))[-2:].min())
-    smoothing = smoothing_for(signal, found.ratio.shape, float(np.sqrt(abs(np.linalg.det(vectors_px)))))
+    smoothing = smoothing_for(signal, found.ratio.shape, constant)
     gradient, _ = mean_gradient(measure_warp(image.data, vectors_px, smoothing=smoothing, indices=indices))
     known = LARGEST_CHANGE_BINS * float(found.bin.max()) / float(length.min())
     if np.abs(gradient).max() < min(LARGEST_GRADIENT, known):

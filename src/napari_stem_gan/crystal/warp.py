@@ -16,9 +16,11 @@ from napari_stem_gan.image import FloatImage
 
 ON_CRYSTAL = 0.6
 SMALLEST_WINDOW = 1.6
+BACKGROUND_WINDOW = 1.5
 LOCAL_SIGNAL = 0.15  # so that the power within the window is some ten times the background's
 STRONG = 0.25  # of the strongest low reflection
 LEAST_SIGNAL = 5.0
+OFF_ROWS = 3.0  # widths of the window's transform
 REACH, MOST_REFLECTIONS = 2.4, 9
 CORRELATED_POINTS = 50.0  # 4π σ² of the window over the area of a grid point, (σ / 2)²
 
@@ -76,6 +78,17 @@ def linear(at: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.fl
     return np.maximum(1 - np.abs(place[:, None] - np.arange(len(nodes))[None]), 0).astype(np.float32)
 
 
+def blurred(data: FloatImage, sigma: float) -> FloatImage:
+    """Gaussian blur, computed on means over blocks of a quarter sigma."""
+    step = max(1, int(sigma / 4))
+    rows, cols = (n // step for n in data.shape)
+    coarse = data[: rows * step, : cols * step].reshape(rows, step, cols, step).mean((1, 3))
+    coarse = ndimage.gaussian_filter(coarse, sigma / step, truncate=3.0, mode="reflect")
+    nodes = [(np.arange(n) + 0.5) * step - 0.5 for n in coarse.shape]
+    left, right = (linear(np.arange(n, dtype=float), at) for n, at in zip(data.shape, nodes, strict=True))
+    return np.asarray(left @ coarse @ right.T, np.float32)
+
+
 def measure_warp(
     data: FloatImage,
     vectors_px: NDArray[np.float64],
@@ -98,6 +111,7 @@ def measure_warp(
     """
     constant = float(np.sqrt(abs(np.linalg.det(vectors_px))))
     sigma = smoothing * constant
+    data = data - blurred(data, BACKGROUND_WINDOW * constant)  # its edges would leak into the windows at the rim
     grid_y, grid_x = (_grid(n, sigma / 2) for n in data.shape)
     reciprocal = np.asarray(np.linalg.inv(vectors_px).T, np.float64)
     g = _strong_reflections(data, reciprocal) if indices is None else indices @ reciprocal
@@ -140,6 +154,11 @@ def readable_reflections(
         if np.linalg.matrix_rank(indices[order][chosen]) == 2:
             return indices[order][chosen]
     return indices[order][: np.searchsorted(relative, relative[2], side="right")]
+
+
+def off_rows(frequency: NDArray[np.float64], constant_px: float) -> NDArray[np.bool_]:
+    """Whether frequencies ``(N, 2)`` lie so far from fx = 0 that the offsets of rows do not reach them in a window."""
+    return np.abs(frequency[:, 1]) > OFF_ROWS / (2 * np.pi * SMALLEST_WINDOW * constant_px)
 
 
 def smoothing_for(signal_to_background: float, shape: tuple[int, int], constant_px: float) -> float:
