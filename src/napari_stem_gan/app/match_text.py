@@ -15,7 +15,7 @@ def match_text(match: Any) -> str:
     """A match as rich text: what was found in the first line, the scan, the columns and other grains below."""
     if not match.accepted:
         return refusal_text(match)
-    lines = [_lattice(match), _pixel_size(match), _scan(match), _columns(match)]
+    lines = [f"{match.label}, goodness {match.goodness:.2f}", _pixel_size(match), _scan(match), _columns(match)]
     lines += [_grain(match, other) for other in match.other_grains]
     note = match.reason.partition("; the lattice alone")
     lines += [f"<i>The lattice alone{note[2]}.</i>"] if note[1] else []
@@ -31,25 +31,16 @@ def refusal_text(match: Any) -> str:
 
 
 def with_error(value: float, error: float | None, unit: str = "", *, digits: int = 2) -> str:
-    """A number with its standard error: as many digits as the error has sense for, or `digits` where there is none."""
+    """A number with its standard error to one digit; with `digits` after the point where there is no error."""
     if error is None or not math.isfinite(error) or error <= 0:
         return f"{value:.{digits}f}{unit}"
-    places = max(0, 1 - math.floor(math.log10(error)) - (0 if _leads_with_one(error) else 1))
+    places = max(0, -math.floor(math.log10(error)))
     return f"{value:.{places}f} ± {error:.{places}f}{unit}"
-
-
-def _leads_with_one(error: float) -> bool:
-    return error / 10 ** math.floor(math.log10(error)) < 2.0
-
-
-def _lattice(match: Any) -> str:
-    turned = with_error(match.rotation_deg, match.errors.get("rotation_deg"), "°", digits=1)
-    return f"{match.label}, rotated {turned}, goodness {match.goodness:.2f}"
 
 
 def _pixel_size(match: Any) -> str:
     text, error = f"{match.pixel_size_A / A_PER_NM:.5f} nm", match.errors.get("pixel_size_A")
-    text += f" ± {100 * error / match.pixel_size_A:.2g} %" if error else ""
+    text += f" ± {100 * error / match.pixel_size_A:.1g} %" if error else ""
     if not match.nominal_pixel_size_A:
         return f"Pixel size {text}, from the lattice alone"
     percent = 100 * (match.nominal_pixel_size_A / match.pixel_size_A - 1)
@@ -63,7 +54,8 @@ def _scan(match: Any) -> str:
     shear, stretch = errors.get("shear"), errors.get("stretch")
     skew = with_error(math.degrees(match.shear), None if shear is None else math.degrees(shear), "°", digits=1)
     wide = with_error(100 * match.stretch, None if stretch is None else 100 * stretch, " %", digits=1)
-    return f"Scan shear {skew}, y/x stretch {wide}"
+    turned = with_error(match.rotation_deg, errors.get("rotation_deg"), "°", digits=1)
+    return f"Rotated {turned}, scan shear {skew}, y/x stretch {wide}"
 
 
 def _columns(match: Any) -> str:
