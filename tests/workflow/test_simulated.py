@@ -3,6 +3,7 @@ import json
 import ase.io
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
 from napari_stem_gan.crystal.export import positions_px
@@ -10,6 +11,7 @@ from napari_stem_gan.detect.table import read_csv
 from napari_stem_gan.io import read_images
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.workflow import consume, match_images, simulate, snap_image, write_simulated
+from napari_stem_gan.workflow.simulated import plain_name
 
 
 @pytest.fixture
@@ -64,3 +66,10 @@ def test_a_lattice_placed_by_hand_is_refined(images, matches):
 def test_matching_is_what_the_fixture_says(images, matches):
     again = consume(match_images(images[:1], MatchConfig(material="WSe2")))
     assert again[0].rotation_deg == pytest.approx(matches[0].rotation_deg, abs=1e-6)
+
+
+def test_a_material_gives_a_name_that_a_file_can_have(tmp_path):
+    ase.io.write(tmp_path / "CdTe.cif", bulk("CdTe", "zincblende", a=6.48, cubic=True))
+    assert plain_name("WSe2") == "WSe2"
+    assert plain_name("Si [110]") == "Si_110"
+    assert plain_name(f"{tmp_path / 'CdTe.cif'} [110]") == "CdTe_110"

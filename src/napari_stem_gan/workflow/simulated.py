@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ class SimulatedSession(Sequence[LabelledImage]):
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def plain_name(material: str) -> str:
+    """Letters and digits of a material, for files: ``Si_110``, and ``CdTe_110`` of ``/data/CdTe.cif [110]``."""
+    from napari_stem_gan.crystal.materials import get_material
+
+    return re.sub(r"[^A-Za-z0-9]+", "_", get_material(material).label).strip("_")
 
 
 def truth_table(labelled: LabelledImage) -> PointTable:
