@@ -104,3 +104,9 @@ def test_row_offsets_lift_rows_by_electrons_whatever_their_signal():
 def test_electrons_above_the_limit_are_clipped_only_where_there_is_one():
     assert detect(dose_e_per_A2=1e4).max() > 50
     assert detect(dose_e_per_A2=1e4, saturation_e=45.0).max() == 45
+
+
+def test_counts_are_never_negative():
+    """Far below a mean of ten electrons the series would go below zero, and its root would not be a number."""
+    counted = count(torch.full((3000, 3000), 10.5), torch.Generator().manual_seed(0))
+    assert float(counted.min()) >= 0

@@ -31,7 +31,7 @@ def count(expected: Tensor, source: Source = None) -> Tensor:
     noise = as_noise(source, len(batch), batch.device)
     z = noise.normal("count", *batch.shape[1:])
     root = torch.sqrt(batch)
-    counts = torch.round(batch + root * z + (z * z - 1) * (1 / 6 - z / (72 * root)))
+    counts = torch.round(batch + root * z + (z * z - 1) * (1 / 6 - z / (72 * root))).clamp(min=0)
     few = batch < SERIES_ABOVE_E
     if bool(few.any()):
         counts = torch.where(few, noise.poisson("few", torch.where(few, batch, torch.zeros_like(batch))), counts)
@@ -64,7 +64,7 @@ def detect_electrons(
     config: DetectorConfig | Sequence[DetectorConfig],
     generator: Source = None,
 ) -> Tensor:
-    """Turn the fraction of electrons that reach the detector into its output.
+    """Turn the fraction of electrons that reach the detector into its output, in one frame (`frames.acquire`: several).
 
     Parameters
     ----------
