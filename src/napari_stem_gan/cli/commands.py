@@ -26,7 +26,7 @@ from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
-from napari_stem_gan.simulate.config import SimulateConfig
+from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
 
 Answer = tuple[str, dict[str, Any]]
@@ -98,9 +98,10 @@ def match(options: Any, job: Job) -> Answer:
     """Find the lattice; of a stack the first frame's values come first and all follow under ``frames``."""
     images = read([options.image], options, job)
     matches = job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
+    fits = job.finish(workflow.fit(images, matches, config_from(OpticsConfig, options), stop=job.stop))
     frames = [
-        {"image": image.name, "frame": image.frame, **found.to_dict()}
-        for image, found in zip(images, matches, strict=True)
+        {"image": image.name, "frame": image.frame, **found.to_dict(), "fit": fit}
+        for image, found, fit in zip(images, matches, fits, strict=True)
     ]
     text = "\n".join(_match_text(values) for values in frames)
     return text, frames[0] | ({"frames": frames} if len(frames) > 1 else {})
@@ -110,8 +111,18 @@ def _match_text(values: dict[str, Any]) -> str:
     where = f"{values['image']} [{values['frame']}]"
     if not values["accepted"]:
         return f"{where}: no lattice accepted: {values['reason']}"
-    size, angle = values["pixel_size_nm"], values["rotation_deg"]
-    return f"{where}: {values['material']}, {size:.5f} nm/px, rotated by {angle:.2f}°; {values['reason']}"
+    error, fit = values["standard_errors"], values["fit"]
+    lines = [
+        f"{where}: {values['reason']}",
+        f"  pixel size {values['pixel_size_nm']:.5f} ± {error['pixel_size_nm']:.5f} nm, "
+        f"rotation {values['rotation_deg']:.2f} ± {error['rotation_deg']:.2f}°, "
+        f"scan shear {100 * values['shear']:+.2f} %, stretch {100 * values['stretch']:+.2f} %",
+        f"  columns {values['fwhm_nm']:.4f} nm wide, dose {fit['detector']['dose_e_per_A2']:.3g} e/Å², "
+        f"jitter {fit['scan']['jitter_x_px']:.2f} and {fit['scan']['jitter_y_px']:.2f} px (x, y), "
+        f"row noise {100 * fit['detector']['row_noise']:.2f} %",
+    ]
+    lines += [f"  another grain, rotated by {grain['rotation_deg']:.2f}°" for grain in values["other_grains"]]
+    return "\n".join(lines)
 
 
 def simulate(options: Any, job: Job) -> Answer:
@@ -207,7 +218,10 @@ RUN_CONFIGS: dict[str, type] = {
 
 COMMANDS = (
     Command("info", "Version, device, weights, materials and formats.", NoOptions, (), info),
-    Command("match", "Find the lattice in an image and check its pixel size.", OneImage, (MatchConfig,), match),
+    Command(
+        "match", "Find the lattice in an image, check its pixel size, measure the instrument.",
+        OneImage, (MatchConfig, OpticsConfig), match,
+    ),
     Command("simulate", "Simulate labelled images like one image.", LikeImage, (MatchConfig, SimulateConfig), simulate),
     Command(
         "adapt", "Fine-tune on today's images.", ImagesToModel, (MatchConfig, AdaptConfig), adapt, needs_images=True

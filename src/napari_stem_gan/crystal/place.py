@@ -12,7 +12,14 @@ from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit, half_plane
 from napari_stem_gan.crystal.spectrum import Spectrum
-from napari_stem_gan.crystal.warp import Warp, mean_gradient, measure_warp, off_rows, readable_reflections, smoothing_for
+from napari_stem_gan.crystal.warp import (
+    Warp,
+    mean_gradient,
+    measure_warp,
+    off_rows,
+    readable_reflections,
+    smoothing_for,
+)
 from napari_stem_gan.image import STEMImage
 
 LEAST_CORRELATION = 0.5

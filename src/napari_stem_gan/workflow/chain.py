@@ -16,13 +16,13 @@ from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import ImageError, LabelledImage, STEMImage
 from napari_stem_gan.restore.config import RestoreConfig
-from napari_stem_gan.simulate.config import SimulateConfig
+from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
 from napari_stem_gan.workflow.adaptation import adapt
 from napari_stem_gan.workflow.model import SessionModel, load_finder
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 from napari_stem_gan.workflow.session import accepted, fit_images
-from napari_stem_gan.workflow.simulated import SimulatedSession
+from napari_stem_gan.workflow.simulated import SimulatedSession, plain_name
 
 if TYPE_CHECKING:
     from napari_stem_gan.detect.finder import Detection
@@ -114,6 +114,30 @@ def _named(images: Sequence[STEMImage], config: MatchConfig) -> MatchConfig:
     return replace(config, material="auto" if material is None else material.key)
 
 
+def fit(
+    images: Sequence[STEMImage],
+    matches: Sequence[LatticeMatch],
+    optics: OpticsConfig | None = None,
+    *,
+    stop: threading.Event | None = None,
+) -> Steps[list[dict[str, Any] | None]]:
+    """Measure probe, dose, detector, contamination and jitter on every matched image.
+
+    Returns
+    -------
+    list
+        `SessionFit.to_dict` of each image, with standard errors under ``errors``; None where no lattice was accepted.
+    """
+    from napari_stem_gan.simulate.fit import fit_session
+
+    fits: list[dict[str, Any] | None] = []
+    for index, (image, lattice) in enumerate(zip(images, matches, strict=True)):
+        check(stop)
+        yield Progress(stage="match", fraction=index / len(images), message=f"measuring the instrument on {image.name}")
+        fits.append(fit_session(image, lattice, optics).to_dict() if lattice.accepted else None)
+    return fits
+
+
 def simulate(
     images: Sequence[STEMImage],
     matches: Sequence[LatticeMatch],
@@ -136,7 +160,7 @@ def simulate(
     drawn: list[LabelledImage] = []
     for labelled in session_pairs([m for _, m in good[: len(fits)]], fits, config):
         check(stop)
-        name = f"simulated_{labelled.parameters['material']}_{len(drawn) + 1:03d}"
+        name = f"simulated_{plain_name(labelled.parameters['material'])}_{len(drawn) + 1:03d}"
         drawn.append(replace(labelled, image=replace(labelled.image, name=name)))
         message = f"simulated {len(drawn)} of {config.count}"
         yield Progress(stage="simulate", fraction=len(drawn) / config.count, message=message)
