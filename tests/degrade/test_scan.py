@@ -10,10 +10,8 @@ from napari_stem_gan.degrade.scan import (
     displacement,
     distort,
     fast_scan_kernel,
-    move_points,
     move_systematically,
     row_jitter,
-    scan_with_field,
 )
 
 
@@ -71,9 +69,9 @@ def test_each_axis_has_its_own_jitter():
 
 def test_drift_moves_points_where_the_spot_goes():
     centre = np.array([[45.0, 41.0]])
-    image = spot(centre=tuple(centre[0]))
-    moved, field = scan_with_field(image, ScanConfig(drift_shear=0.2, drift_scale=0.1), np.random.default_rng(0))
-    np.testing.assert_allclose(move_points(centre, field)[0], centroid(moved), atol=0.1)
+    config, image = ScanConfig(drift_shear=0.2, drift_scale=0.1), spot(centre=tuple(centre[0]))
+    moved = apply_scan(image, config, np.random.default_rng(0))
+    np.testing.assert_allclose(move_systematically(centre, config, image.shape)[0], centroid(moved), atol=0.1)
     assert np.hypot(*(centroid(moved) - centre[0])) > 1.0
 
 

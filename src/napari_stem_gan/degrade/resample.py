@@ -10,26 +10,21 @@ from torch import Tensor
 TAPS = (-2, -1, 0, 1, 2, 3)  # neighbours of a sampled point
 
 
-def warp(image: Tensor, field: Tensor) -> Tensor:
-    """Sample ``(B, C, Y, X)`` images at displaced pixels by interpolation of fifth order.
+def moved(image: Tensor, shift: Tensor, axis: int) -> Tensor:
+    """Sample images at displaced pixels; beyond the edges the image is mirrored.
 
     The cubic kernel of ``grid_sample`` moves an image by up to 1.5 times a small displacement, so that drawn jitter
-    would not be the jitter of the image.
+    would not be the jitter of the image. Two axes one after the other are right where the displacement along y
+    changes slowly along x, as in every scan.
 
     Parameters
     ----------
     image
         Images ``(B, C, Y, X)``.
-    field
-        Displacement (y, x) in pixels, ``(B, 2, Y, X)``; its y part changes slowly along x.
-    """
-    return moved(moved(image, field[:, :1], -2), field[:, 1:], -1)
-
-
-def moved(image: Tensor, shift: Tensor, axis: int) -> Tensor:
-    """Sample at pixels displaced by `shift` along one axis; beyond the edges the image is mirrored.
-
-    `shift` is ``(B, 1, Y, X)`` or, faster, ``(B, 1, Y, 1)``: one for each row.
+    shift
+        Displacement along `axis` in pixels, ``(B, 1, Y, X)`` or, faster, ``(B, 1, Y, 1)``: one for each row.
+    axis
+        −2 for y, −1 for x.
     """
     if not bool(shift.any()):
         return image

@@ -13,12 +13,12 @@ from torch import Tensor
 from napari_stem_gan.degrade.config import ScanConfig
 from napari_stem_gan.degrade.fast_scan import fast_scan_kernel, smear
 from napari_stem_gan.degrade.noise import Noise, Source, as_noise, torch_generator
-from napari_stem_gan.degrade.resample import moved, warp
+from napari_stem_gan.degrade.resample import moved
 from napari_stem_gan.image import FloatImage
 
 __all__ = [
-    "apply_scan", "as_batch", "displacement", "distort", "fast_scan_kernel", "move_points", "move_systematically",
-    "per_image", "row_jitter", "scan_with_field", "smear", "systematic_shift", "torch_generator", "warp",
+    "apply_scan", "as_batch", "displacement", "distort", "fast_scan_kernel", "move_systematically", "per_image",
+    "row_jitter", "smear", "systematic_shift", "torch_generator",
 ]  # fmt: skip
 Config = TypeVar("Config")
 
@@ -191,15 +191,6 @@ def apply_scan(image: FloatImage, config: ScanConfig, rng: np.random.Generator) 
     return result.numpy().astype(np.float32)
 
 
-def scan_with_field(
-    image: FloatImage, config: ScanConfig, rng: np.random.Generator
-) -> tuple[FloatImage, NDArray[np.float32]]:
-    """Distort a NumPy image and return the displacement ``(2, Y, X)`` too, so that labels can follow."""
-    field = displacement((image.shape[0], image.shape[1]), config, Noise.of([rng]))
-    tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
-    return distort(tensor, config, field=field).numpy().astype(np.float32), field.numpy().astype(np.float32)
-
-
 def move_systematically(
     points_px: NDArray[np.float64], config: ScanConfig, shape: tuple[int, int]
 ) -> NDArray[np.float64]:
@@ -211,19 +202,3 @@ def move_systematically(
         shift = torch.cat([s.reshape(-1, 1) for s in systematic_shift([config], shape, y, x)], 1)
         moved = start - shift
     return np.asarray(moved.numpy())
-
-
-def move_points(points_px: NDArray[np.float64], field: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Move points ``(N, 2)`` of the ideal image to where they appear after the displacement `field`.
-
-    Solves q + d(q) = p by four fixed-point steps, on the smooth part of the field (row jitter of
-    single rows blurs a column but does not move it).
-    """
-    from scipy.ndimage import gaussian_filter1d, map_coordinates
-
-    smooth = gaussian_filter1d(field, 3.0, axis=1, mode="nearest")
-    moved = np.asarray(points_px, dtype=np.float64).copy()
-    for _ in range(4):
-        shift = np.stack([map_coordinates(part, moved.T, order=1, mode="nearest") for part in smooth], axis=1)
-        moved = points_px - shift
-    return moved
