@@ -64,6 +64,7 @@ class FakeWorkflow:
         self.endless = False
         self.seen: dict[str, Any] = {}
         self.match: dict[str, Any] = {}
+        self.fit_error: Exception | None = None
         self.snapped: dict[str, Any] = {}
 
     def RunConfig(self, **configs):  # noqa: N802
@@ -89,6 +90,14 @@ class FakeWorkflow:
         self.seen["images"] = images
         yield from self._steps("match", stop)
         return [fake_match(image, **self.match) for image in images]
+
+    def fit(self, images, matches, optics=None, *, stop=None):
+        self.seen["optics"] = optics
+        yield FakeProgress("match", 0.5)
+        if self.fit_error is not None:
+            raise self.fit_error
+        fit = {"optics": {"source_size_fwhm_A": 0.8}, "errors": {"source_size_fwhm_A": 0.03}}
+        return [fit if match.accepted else None for match in matches]
 
     def snap_image(self, image, config, start):
         self.calls.append("snap")

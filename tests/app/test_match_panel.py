@@ -11,7 +11,7 @@ from napari_stem_gan.app.match_text import match_text, with_error
 from napari_stem_gan.app.structure_file import FILE
 from napari_stem_gan.image import STEMImage
 
-from .conftest import fake_match
+from .conftest import FakeProgress, Stopped, fake_match
 
 CIF = """data_CdTe
 _symmetry_space_group_name_H-M 'F -4 3 m'
@@ -120,3 +120,39 @@ def test_calibrate_also_writes_a_unit_where_there_was_none(bench, finish):
     np.testing.assert_allclose(layer.scale, 0.021)
     assert [str(unit) for unit in layer.units] == ["nanometer", "nanometer"]
     assert not workbench.shell.panels["match"].calibrate.isEnabled()
+
+
+def test_what_was_measured_besides_the_lattice_is_listed(bench, fake, finish):
+    workbench = bench()
+    finish(workbench, "match")
+
+    assert "Source size fwhm (Å): 0.80 ± 0.03" in workbench.shell.panels["match"].result.text()
+    assert fake.seen["optics"] == workbench.shell.panels["simulate"].value().optics
+
+
+def test_an_image_that_cannot_be_measured_is_matched_all_the_same(bench, fake, finish):
+    workbench = bench()
+    fake.fit_error = ValueError("the image is too small to measure its noise")
+
+    finish(workbench, "match")
+
+    text = workbench.shell.panels["match"].result.text()
+    assert "not measured: the image is too small" in text
+    assert workbench.shell.progress.message.text().startswith("Done: 1 of 1 matched")
+
+
+def test_stop_while_measuring_keeps_the_matches(bench, fake, qtbot, monkeypatch):
+    def fit_until_stopped(images, matches, optics=None, *, stop=None):
+        while not stop.wait(0.005):
+            yield FakeProgress("measuring", 0.5)
+        raise Stopped("fit")
+
+    monkeypatch.setattr(fake, "fit", fit_until_stopped)
+    workbench = bench()
+    workbench.start("match")
+    qtbot.waitUntil(lambda: workbench.shell.progress._stage == "measuring", timeout=20000)
+
+    with qtbot.waitSignal(workbench.bridge.ended, timeout=20000):
+        workbench.stop()
+
+    assert "goodness 0.80" in workbench.shell.panels["match"].result.text()

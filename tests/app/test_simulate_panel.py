@@ -44,7 +44,7 @@ def test_the_limits_follow_the_material(bench):
 def test_fitted_values_are_the_middle_ones_with_their_errors():
     text = fits_text(FITS)
 
-    assert "Fitted to 3 images" in text
+    assert "Measured on 3 images" in text
     assert "Source size fwhm (Å): 0.90 ± 0.03" in text
     assert "Dose (e/Å²): 3210 ± 95" in text
     assert "Energy" not in text  # given, not fitted
@@ -62,7 +62,7 @@ def test_the_panel_shows_the_fits_of_the_outcome(qtbot):
     remark = panel.show_outcome(Outcome(step="simulate", sources=(), simulated=[one], fits=FITS[:1]))
 
     assert remark == "1 image with 2 planted defects"
-    assert "Fitted to today's image" in panel.result.text()
+    assert "Measured on this image" in panel.result.text()
 
 
 def test_what_was_simulated_is_saved_where_the_user_said(bench, fake, finish, qtbot, tmp_path):

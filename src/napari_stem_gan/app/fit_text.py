@@ -30,7 +30,7 @@ def fits_text(fits: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for fit in fits for name in fit.get("errors", {})))
     values = [dict(numbers(fit)) for fit in fits]
     lines = [_line(name, values, fits) for name in names if any(name in one for one in values)]
-    head = "Fitted to today's image" if len(fits) == 1 else f"Fitted to {len(fits)} images, the middle values"
+    head = "Measured on this image" if len(fits) == 1 else f"Measured on {len(fits)} images, the middle values"
     return "<br>".join([f"<b>{head}</b>", *lines]) if lines else ""
 
 

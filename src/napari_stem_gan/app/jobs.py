@@ -127,8 +127,22 @@ def _matched(
 
 
 def _match(request: Request, workflow: Any, stop: threading.Event) -> Steps:
-    matches = yield from workflow.match_images(request.images(), request.configs["match"], stop=stop)
-    return Outcome(step="match", sources=request.sources, matches=matches)
+    images = request.images()
+    matches = yield from workflow.match_images(images, request.configs["match"], stop=stop)
+    fits, why = yield from _measured(request, workflow, images, matches, stop)
+    return Outcome(step="match", sources=request.sources, matches=matches, fits=fits, report={"not measured": why})
+
+
+def _measured(
+    request: Request, workflow: Any, images: list[STEMImage], matches: Any, stop: threading.Event
+) -> Generator[Any, None, tuple[Any, str]]:
+    """What the simulator needs, measured on the images; Stop or an unusual image leaves the matches as they are."""
+    try:
+        return (yield from workflow.fit(images, matches, request.configs["simulate"].optics, stop=stop)), ""
+    except Exception as error:
+        if not (stop.is_set() or isinstance(error, ValueError)):
+            raise
+        return None, "stopped" if stop.is_set() else str(error)
 
 
 def _snap(request: Request, workflow: Any, stop: threading.Event) -> Steps:

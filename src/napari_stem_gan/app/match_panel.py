@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
+from napari_stem_gan.app.fit_text import fits_text
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.lattice_row import LatticeRow
 from napari_stem_gan.app.layers import Source, guess_material
@@ -32,7 +33,7 @@ class MatchPanel(StepPanel):
     """
 
     step = "match"
-    sentence = "Finds the crystal lattice in each image and checks the pixel size against it."
+    sentence = "Finds the crystal lattice in each image, checks the pixel size against it and measures the instrument."
     basic = ("material", "pixel_size_nm")
     of_today = ("material", "pixel_size_nm")
     calibrate_requested = Signal(object)
@@ -82,7 +83,8 @@ class MatchPanel(StepPanel):
             size = corrected_size(matches)
             if size is not None and not is_calibrated(source, size):
                 self._corrected.append((source, size))
-        self.show_result("<br>".join([*lines, *_legends(outcome.matches)]))
+        lines += [*_legends(outcome.matches), *_instrument(outcome)]
+        self.show_result("<br>".join(lines))
         self.calibrate.setEnabled(bool(self._corrected))
         good = sum(match.accepted for match in outcome.matches)
         return f"{good} of {len(outcome.matches)} matched"
@@ -147,6 +149,13 @@ def is_calibrated(source: Source, size_nm: float) -> bool:
 
 def _frame(source: Source, index: int) -> str:
     return f" [{index}]" if source.frames > 1 else ""
+
+
+def _instrument(outcome: Outcome) -> list[str]:
+    """What was measured besides the lattice: probe, dose, detector, scan; or why it was not."""
+    text = fits_text([fit for fit in outcome.fits or () if fit is not None])
+    why = outcome.report.get("not measured", "")
+    return [part for part in (text, f"Probe, dose and scan were not measured: {why}" if why else "") if part]
 
 
 def _legends(matches: Sequence[Any]) -> list[str]:
