@@ -23,6 +23,7 @@ from napari_stem_gan.simulate.fit_optics import OpticsFit, fit_optics
 from napari_stem_gan.simulate.fit_scan import fit_jitter, measure_rows, straightened, without_rows
 from napari_stem_gan.simulate.probe import band_limit
 
+DARK_MODEL_ERROR = 0.01  # of the brightness above the dark level: what lattice and rows leave in the noise
 DOSE_RANGE = (1.0, 5e7)
 MODEL_ERROR = 0.1  # of the clean simulation's mean: tails of the probe, cross-sections
 NOISE_MODEL_ERROR = 0.02  # of the noise level and the lattice: what defects and jitter change
@@ -157,7 +158,8 @@ def _counting(
     mean = float((split.data - split.foreign)[crystal].mean()) if crystal.any() else float(split.data.mean())
     signal = probe.scale * probe.mean + contrast * float(background.quantiles.mean())
     guess, guess_error = mean - signal, MODEL_ERROR * probe.scale * probe.mean
-    offset, error = noise.dark, noise.errors["dark"]
+    offset = noise.dark
+    error = float(np.hypot(noise.errors["dark"], DARK_MODEL_ERROR * abs(noise.brightness - noise.dark)))
     if error > guess_error or mean - offset < 0.2 * signal:
         offset, error = guess, guess_error
     pedestal = guess - offset if guess - offset > 2 * float(np.hypot(error, guess_error)) else 0.0

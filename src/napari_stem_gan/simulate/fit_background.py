@@ -214,7 +214,7 @@ def _radial_power(
     power = np.abs(np.fft.rfft2(centred * window)) ** 2 / float((window**2).sum())
     ky, kx = np.fft.fftfreq(rest.shape[0])[:, None], np.fft.rfftfreq(rest.shape[1])[None]
     response = np.abs(tail_transfer(noise.tail_px, kx[0])) ** 2
-    known = noise.variance * response[None]
+    known = noise.variance_at(float(np.average(image.data, weights=window**2))) * response[None]
     k = np.hypot(ky, kx)
     edges = _edges(min(rest.shape))
     ring = np.digitize(k, edges) - 1

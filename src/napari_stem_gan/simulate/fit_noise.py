@@ -58,6 +58,11 @@ class Noise:
     brightness: float
     errors: dict[str, float]
 
+    def variance_at(self, brightness: float) -> float:
+        """Variance where the image is on average as bright as `brightness`."""
+        usual = self.brightness - self.dark
+        return self.variance * max((brightness - self.dark) / usual, 0.0) if usual > 0 else self.variance
+
 
 def measure_noise(image: LatticeImage, rest: NDArray[np.float32], band_limit_per_px: float) -> Noise:
     """Measure counting noise where the probe has no signal.

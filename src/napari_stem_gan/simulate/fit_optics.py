@@ -81,7 +81,8 @@ def fit_optics(
     g_y, g_x = (g[used] for g in wave_vectors(image.spectrum.shape, match.lattice_vectors_px))
     k2 = (g_y**2 + g_x**2) / (match.pixel_size_A or 0.2) ** 2  # 1/Å²
     decay = np.exp(-((np.pi * SOURCES_A[:, None]) ** 2) * k2 / (4 * np.log(2)))
-    factor = decay * _known_blur(g_y, g_x, scan, detector)
+    still = np.exp(-2 * (np.pi * DefectConfig().jitter_A) ** 2 * k2)  # columns beside their sites are drawn again
+    factor = decay * _known_blur(g_y, g_x, scan, detector) * still
     data, hk = image.spectrum[used], _indices(image.spectrum.shape)[used]
     for _ in range(ALIGNMENTS):
         misfit, weights = _trials(data, columns, factor)
