@@ -75,7 +75,8 @@ class MatchPanel(StepPanel):
 
     def show_outcome(self, outcome: Outcome) -> str:
         """List what was matched; offer to calibrate where that changes something."""
-        if outcome.matches is None:
+        snapped = outcome.snapped
+        if outcome.matches is None or (snapped is not None and not snapped.accepted):
             return ""
         lines, self._corrected = [], []
         for source, matches in outcome.per_source(outcome.matches):
@@ -87,7 +88,7 @@ class MatchPanel(StepPanel):
         self.show_result("<br>".join(lines))
         self.calibrate.setEnabled(bool(self._corrected))
         good = sum(match.accepted for match in outcome.matches)
-        return f"{good} of {len(outcome.matches)} matched"
+        return f"{good} of {len(outcome.matches)} matched{', one by hand' if snapped is not None else ''}"
 
     def _build(self) -> None:
         super()._build()
