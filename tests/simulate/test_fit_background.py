@@ -3,8 +3,8 @@ import pytest
 
 from napari_stem_gan.degrade.contamination import ContaminationConfig, contamination
 from napari_stem_gan.degrade.noise import Noise as Streams
+from napari_stem_gan.simulate.background import Background
 from napari_stem_gan.simulate.fit import fit_session
-from napari_stem_gan.simulate.fit_background import Background
 
 
 def example(**grain):

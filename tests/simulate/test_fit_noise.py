@@ -4,7 +4,7 @@ import pytest
 from napari_stem_gan.degrade.config import DetectorConfig
 from napari_stem_gan.degrade.detector import apply_detector
 from napari_stem_gan.simulate.fit_lattice import split_lattice
-from napari_stem_gan.simulate.fit_noise import digits, measure_noise, noise_level, row_noise
+from napari_stem_gan.simulate.fit_noise import digits, measure_noise, noise_level, row_noise, single_electrons
 from napari_stem_gan.simulate.fit_scan import measure_rows
 
 BAND = 0.24
@@ -65,3 +65,13 @@ def test_steps_and_clipping_of_the_converter_are_seen():
     assert digits(np.round(smooth / 4) * 4)[0] == 4.0
     assert digits(np.minimum(smooth, 1100))[1] == 1100
     assert digits(np.round(smooth)) == (1.0, None)
+
+
+def test_counts_of_single_electrons_are_seen_unless_they_are_smeared():
+    flat = np.full((128, 128), 0.01, np.float32)  # 12 electrons a pixel
+    counted, smeared = (
+        apply_detector(flat, 0.2, DetectorConfig(dose_e_per_A2=3e4, gain=40.0, pmt_spread=p), np.random.default_rng(0))
+        for p in (0.0, 0.4)
+    )
+    assert single_electrons(counted, 41.0)
+    assert not single_electrons(smeared, 41.0)

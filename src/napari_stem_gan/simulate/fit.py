@@ -14,17 +14,20 @@ import numpy as np
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
-from napari_stem_gan.image import STEMImage
+from napari_stem_gan.image import FloatImage, STEMImage
+from napari_stem_gan.simulate.background import Background
 from napari_stem_gan.simulate.config import OpticsConfig
-from napari_stem_gan.simulate.fit_background import Background, measure_background
+from napari_stem_gan.simulate.fit_background import measure_background
 from napari_stem_gan.simulate.fit_lattice import LatticeImage, split_lattice
-from napari_stem_gan.simulate.fit_noise import Noise, digits, measure_noise, row_noise
+from napari_stem_gan.simulate.fit_noise import Noise, digits, measure_noise, row_noise, single_electrons
 from napari_stem_gan.simulate.fit_optics import OpticsFit, fit_optics
-from napari_stem_gan.simulate.fit_scan import fit_jitter, measure_rows, straightened, without_rows
+from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, straightened, without_rows
 from napari_stem_gan.simulate.probe import band_limit
 
 DARK_MODEL_ERROR = 0.01  # of the brightness above the dark level: what lattice and rows leave in the noise
 DOSE_RANGE = (1.0, 5e7)
+PMT_SPREAD = 0.3
+MANY_ELECTRONS = 100.0  # beyond this single ones cannot be told apart
 MODEL_ERROR = 0.1  # of the clean simulation's mean: tails of the probe, cross-sections
 NOISE_MODEL_ERROR = 0.02  # of the noise level and the lattice: what defects and jitter change
 
@@ -113,48 +116,68 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     if not match.accepted or match.pixel_size_A is None:
         raise ValueError(f"'{image.name}' must be matched before it can be simulated: {match.reason}")
     base, size = optics or OpticsConfig(), match.pixel_size_A
+    split, rows, scan, errors = _rows(image, match)
+    rest = without_rows(split, rows)
+    noise = measure_noise(split, rest, band_limit(base) * size)
+    probe = fit_optics(split, match, base, scan, DetectorConfig(tail_px=noise.tail_px))
+    background = measure_background(
+        split, rest, noise, contrast=probe.scale * probe.contrast, pixel_size_A=size,
+        column_jitter_px=DefectConfig().jitter_A / size, band_limit_per_px=band_limit(base) * size,
+    )  # fmt: skip
+    counted, more = _counting(split, noise, probe, background, size)
+    detector, rough = _detector(image.data, rows, noise, counted, float(split.background.mean()))
+    errors |= more | rough | {"source_size_fwhm_A": probe.errors["source_size_fwhm_A"]}
+    errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
+    background = background.lifted(counted["pedestal"] / (probe.scale * probe.contrast))
+    return SessionFit(probe.optics, detector, scan, probe.contrast, background, errors, probe.column_ratios)
+
+
+def _rows(image: STEMImage, match: LatticeMatch) -> tuple[LatticeImage, Rows, ScanConfig, dict[str, float]]:
+    """Split the image, fit the jitter of its rows, and measure what else they have in common without it."""
     split = split_lattice(image.data, match)
     rows = measure_rows(split)
     scan, errors = fit_jitter(rows, split.constant_px)
     split = straightened(split, rows, scan)
-    rows = measure_rows(split)
-    rest = without_rows(split, rows)
-    noise = measure_noise(split, rest, band_limit(base) * size)
-    probe = fit_optics(split, match, base, scan, DetectorConfig(tail_px=noise.tail_px))
-    contrast = probe.scale * probe.contrast
-    background = measure_background(
-        split, rest, noise, contrast=contrast, pixel_size_A=size, column_jitter_px=DefectConfig().jitter_A / size
-    )
-    counted, more = _counting(split, noise, probe, background, contrast, size)
-    varying, rough = row_noise(rows, max(float(split.background.mean()) - counted["offset"], 1e-30))
-    step, ceiling = digits(image.data)
+    return split, measure_rows(split), scan, errors
+
+
+def _detector(
+    data: FloatImage, rows: Rows, noise: Noise, counted: dict[str, float], brightness: float
+) -> tuple[DetectorConfig, dict[str, float]]:
+    """The detector with its rows, clipping and digits, and the standard errors of its rows and tail.
+
+    Counts of single electrons stand apart in the histogram. Where there are few and none is seen, a photomultiplier
+    has smeared them; its spread is set, with the dose that makes the same noise.
+    """
+    gain, offset, dose = counted["gain"], counted["offset"], counted["dose_e_per_A2"]
+    varying, rough = row_noise(rows, max(brightness - offset, 1e-30))
+    step, ceiling = digits(data)
+    smeared = noise.tail_px == 0 and (brightness - offset) / gain < MANY_ELECTRONS and not single_electrons(data, gain)
+    spread = PMT_SPREAD if smeared else 0.0
     detector = DetectorConfig(
-        dose_e_per_A2=counted["dose_e_per_A2"],
+        dose_e_per_A2=dose * (1 + spread**2),
+        pmt_spread=spread,
         tail_px=noise.tail_px,
         row_noise=varying["row_noise"],
-        row_offset_e=varying["row_offset"] / counted["gain"],
-        gain=counted["gain"],
-        offset=counted["offset"],
-        saturation_e=0.0 if ceiling is None else max((ceiling - counted["offset"]) / counted["gain"], 1e-9),
+        row_offset_e=varying["row_offset"] * (1 + spread**2) / gain,
+        gain=gain / (1 + spread**2),
+        offset=offset,
+        saturation_e=0.0 if ceiling is None else max((ceiling - offset) / gain * (1 + spread**2), 1e-9),
         quantisation=step,
     )
-    errors |= more | {"tail_px": noise.errors["tail_px"], "row_noise": rough["row_noise"]}
-    errors |= {"row_offset_e": rough["row_offset"] / counted["gain"]}
-    errors |= {"source_size_fwhm_A": probe.errors["source_size_fwhm_A"]}
-    errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
-    lifted = background.lifted(counted["pedestal"] / contrast)
-    return SessionFit(probe.optics, detector, scan, probe.contrast, lifted, errors, probe.column_ratios)
+    errors = {"row_noise": rough["row_noise"], "row_offset_e": rough["row_offset"] / gain}
+    return detector, errors | {"tail_px": noise.errors["tail_px"]}
 
 
 def _counting(
-    split: LatticeImage, noise: Noise, probe: OpticsFit, background: Background, contrast: float, size: float
+    split: LatticeImage, noise: Noise, probe: OpticsFit, background: Background, size: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Dose, gain, offset and even brightness under the crystal, and their standard errors.
 
     The dark level is where the noise vanishes (photon transfer), or where the simulation's mean brightness puts it,
     whichever is better known; the noise above it tells the gain.
     """
-    crystal = split.brightness > 0.5
+    contrast, crystal = probe.scale * probe.contrast, split.brightness > 0.5
     mean = float((split.data - split.foreign)[crystal].mean()) if crystal.any() else float(split.data.mean())
     signal = probe.scale * probe.mean + contrast * float(background.quantiles.mean())
     guess, guess_error = mean - signal, MODEL_ERROR * probe.scale * probe.mean
@@ -162,7 +185,10 @@ def _counting(
     error = float(np.hypot(noise.errors["dark"], DARK_MODEL_ERROR * abs(noise.brightness - noise.dark)))
     if error > guess_error or mean - offset < 0.2 * signal:
         offset, error = guess, guess_error
-    pedestal = guess - offset if guess - offset > 2 * float(np.hypot(error, guess_error)) else 0.0
+    pedestal, both = guess - offset, float(np.hypot(error, guess_error))
+    if pedestal < -2 * both:  # brighter than the simulation can be above that dark level
+        offset, error = guess, guess_error
+    pedestal = max(pedestal, 0.0) if pedestal > 2 * both else 0.0
     bright = max(noise.brightness - offset, 1e-3 * signal)
     gain = max(noise.variance, 1e-12 * contrast**2) / bright
     dose = float(np.clip(probe.scale / (gain * size**2), *DOSE_RANGE))

@@ -28,6 +28,7 @@ LEAST_GAIN = 4.0  # of the log-likelihood: less is no evidence of a decay
 SIGNIFICANT = 2.0
 PLATEAU_PX = 16
 MOST_LEVELS = 70_000
+COMB_PX, COMB_TRIALS, COMB = 20_000, 161, 0.2
 Float = NDArray[np.float64]
 
 
@@ -255,3 +256,19 @@ def digits(data: FloatImage) -> tuple[float, float | None]:
         whole = np.abs(multiples - np.rint(multiples)).max() < 0.02 + 1e-6 * np.abs(multiples).max()
         step = smallest if whole else 0.0
     return step, ceiling if clipped else None
+
+
+def single_electrons(data: FloatImage, gain: float) -> bool:
+    """Whether values stand apart by the gain of one electron, as a detector of single electrons gives them.
+
+    Parameters
+    ----------
+    data
+        Image ``(Y, X)``.
+    gain
+        Image units for one electron, known to about 8 %.
+    """
+    values = data.ravel()[:: max(1, data.size // COMB_PX)].astype(float)
+    trials = 2 * np.pi / (gain * np.linspace(0.92, 1.08, COMB_TRIALS))
+    values = values - np.median(values)
+    return bool(max(abs(np.exp(1j * values * k).mean()) for k in trials) > COMB)

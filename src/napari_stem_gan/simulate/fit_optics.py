@@ -22,7 +22,7 @@ LARGEST_SOURCE_A = 2.6
 SOURCES_A = np.linspace(0, LARGEST_SOURCE_A, 105)
 CLEAN_PX, CLEAN_CELLS = 256, 8
 ALIGNMENTS = 3
-FAINT = 0.02
+FAINT = 0.1
 Complex = NDArray[np.complex128]
 Float = NDArray[np.float64]
 
@@ -89,11 +89,12 @@ def fit_optics(
         source, best = _minimum(misfit)
         data = data * _alignment(data, columns @ weights[best] * factor[best], hk)
     physical = _solve(columns, whole)
-    scale = float(physical @ weights[best] / (physical @ physical))
     noise = max(image.spread, float(np.sqrt(misfit[best] / max(2 * len(data) - columns.shape[1] - 3, 1))))
+    power = max(float((np.abs(data) ** 2).sum()) - len(data) * image.spread**2, 1e-30)
+    scale = float(np.sqrt(power) / max(np.linalg.norm(columns @ physical * factor[best]), 1e-30))
     errors = {
         "source_size_fwhm_A": _error(misfit, best, noise),
-        "scale": noise / abs(scale) / max(float(np.linalg.norm(columns @ physical * factor[best])), 1e-30),
+        "scale": noise / scale / max(float(np.linalg.norm(columns @ physical * factor[best])), 1e-30),
     }
     ratios = _ratios(names, weights[best], physical)
     probe = replace(optics, source_size_fwhm_A=source)
