@@ -143,6 +143,16 @@ def test_snap_on_noise_is_refused():
     assert not found.accepted
 
 
+def test_snap_of_another_crystal_is_refused_with_its_goodness(draw_crystal):
+    image = calibrated(draw_crystal())
+    vectors = lattice_vectors_px(get_material("graphene"), image.pixel_size_A, 0.0)
+    found = snap(
+        image, MatchConfig(), material="graphene", lattice_vectors_px=vectors, origin_px=np.array([100.0, 90.0])
+    )
+    assert not found.accepted
+    assert found.pixel_size_A == image.pixel_size_A
+
+
 def test_spots_are_where_the_reciprocal_lattice_is(draw_crystal):
     found = match(calibrated(draw_crystal()), MatchConfig(material="WSe2"))
     hk, frequency = indexed_spots(found)

@@ -22,11 +22,13 @@ __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
 SMALLEST_CELL_PX = 6.0
 LARGEST_CELL_PX = 120.0
-LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and contamination
+LEAST_SURPRISE = 18.0  # background alone: below 17 in 320 searches of noise and contamination
 LARGEST_UNTOLD = 0.1
 TWIN = 0.8
 CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
+WEAK, LARGEST_ERROR = 40.0, 0.002  # a lattice that stands out so little must still be measured so well
 PLACED = 3
+SNAPPED = 0.3  # of the goodness that Match needs: a lattice that a user placed needs less of it
 WIDEST = 0.85  # columns, over the lattice constant
 
 
@@ -98,6 +100,10 @@ def snap(
     result = _placed(image, found, max(fits, key=lambda f: f.surprise), crystal, nominal, (0.0, np.inf))
     if not result.accepted:
         return result
+    least = SNAPPED * config.min_goodness
+    if result.goodness < least:
+        reason = f"{crystal.label} does not fit where it was placed (goodness {result.goodness:.2f}, not {least:.2f})"
+        return replace(_refused(reason, crystal, nominal), goodness=result.goodness)
     vectors = result.lattice_vectors_px
     moved = result.origin_px + np.rint((np.asarray(origin_px) - result.origin_px) @ np.linalg.inv(vectors)) @ vectors
     return replace(result, origin_px=moved, other_grains=other_grains(image, found, result))
@@ -203,7 +209,7 @@ def _match_one(
     sizes = _pixel_sizes(image, material, nominal, config.max_scale_error)
     fits = search(found, material, sizes)
     if not fits or fits[0].surprise < LEAST_SURPRISE:
-        return _refused("no periodic structure was found in the image", material, nominal)
+        return _refused(f"no periodic structure that could be {material.label} was found", material, nominal)
     good = [f for f in fits if f.goodness >= config.min_goodness and f.surprise >= LEAST_SURPRISE][:PLACED]
     if good:
         placed = [_placed(image, found, f, material, nominal, sizes) for f in good]
@@ -241,14 +247,22 @@ def _placed(
         nominal_pixel_size_A=nominal,
         scale_error=0.0 if nominal is None else nominal / size - 1,
     )
-    wide = _too_wide(result, material, nominal)
-    if wide and result.accepted:
-        return replace(result, accepted=False, reason=wide)
+    doubt = _too_wide(result, material, nominal) or _too_weak(result, size)
+    if doubt and result.accepted:
+        return replace(result, accepted=False, reason=doubt)
     low, high = sizes
     if low * 0.99 <= size <= high * 1.01 or not result.accepted:
         return result
     reason = "the lattice found needs a pixel size far from the given one; check the pixel size and the material"
     return replace(result, accepted=False, reason=reason)
+
+
+def _too_weak(result: LatticeMatch, size: float) -> str:
+    """Why a lattice that hardly stands out from the noise is no ruler, or ''."""
+    error = result.errors["pixel_size_A"] / size
+    if result.surprise > WEAK or error < LARGEST_ERROR:
+        return ""
+    return f"a {result.label} lattice is there, but too weak to measure (pixel size ± {100 * error:.1f} %)"
 
 
 def _too_wide(result: LatticeMatch, material: Material, nominal: float | None) -> str:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
 from napari_stem_gan.crystal.materials import Material
-from napari_stem_gan.crystal.search import LARGEST_DISTORTION, LatticeFit, half_plane
-from napari_stem_gan.crystal.spectrum import Spectrum
+from napari_stem_gan.crystal.search import LARGEST_DISTORTION, NYQUIST, LatticeFit, half_plane
+from napari_stem_gan.crystal.sharpen import sharpened
+from napari_stem_gan.crystal.spectrum import Spectrum, central_crop
 from napari_stem_gan.crystal.warp import (
+    SMALLEST_WINDOW,
     Warp,
     mean_gradient,
     measure_warp,
@@ -82,20 +84,39 @@ def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material
 def _settled(
     image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], Warp, NDArray[np.float64]]:
-    """Lattice, warp and covariance after the mean gradient of the lattice's phases went into the lattice."""
-    indices = half_plane(2)
-    frequency = indices @ np.linalg.inv(vectors_px).T
+    """Lattice, warp and covariance: from local phases where these can be read, from all reflections at once if not."""
+    candidates = half_plane(2)
+    frequency = candidates @ np.linalg.inv(vectors_px).T
     length, constant = np.hypot(*frequency.T), float(np.sqrt(abs(np.linalg.det(vectors_px))))
-    ratio = np.where(off_rows(frequency, constant), found.highest(frequency, 1), 0.0)
-    indices = readable_reflections(indices, length, ratio)
+    ratio = _standing_out(found, vectors_px, candidates)
+    indices = readable_reflections(candidates, length, ratio)
     signal = float(np.sort(found.highest(indices @ np.linalg.inv(vectors_px).T, 1))[-2:].min())
     smoothing = smoothing_for(signal, found.ratio.shape, constant)
-    gradient, _ = mean_gradient(measure_warp(image.data, vectors_px, smoothing=smoothing, indices=indices))
+
+    def warped(vectors: NDArray[np.float64]) -> Warp:
+        return measure_warp(image.data, vectors, smoothing=smoothing, indices=indices)
+
+    if smoothing > SMALLEST_WINDOW:
+        many = half_plane(4)
+        many = many[(np.abs(many @ np.linalg.inv(vectors_px).T) < NYQUIST).all(1)]
+        better = sharpened(central_crop(image.data), vectors_px, many, _standing_out(found, vectors_px, many))
+        if better is not None:
+            return better[0], warped(better[0]), better[1]
+    gradient, _ = mean_gradient(warped(vectors_px))
     known = LARGEST_CHANGE_BINS * float(found.bin.max()) / float(length.min())
     if np.abs(gradient).max() < min(LARGEST_GRADIENT, known):
         vectors_px = vectors_px @ (np.eye(2) + gradient)
-    warp = measure_warp(image.data, vectors_px, smoothing=smoothing, indices=indices)
+    warp = warped(vectors_px)
     return vectors_px, warp, mean_gradient(warp)[1]
+
+
+def _standing_out(
+    found: Spectrum, vectors_px: NDArray[np.float64], indices: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Power over background of reflections; 0 for those that the offsets of rows reach."""
+    frequency = indices @ np.linalg.inv(vectors_px).T
+    constant = float(np.sqrt(abs(np.linalg.det(vectors_px))))
+    return np.where(off_rows(frequency, constant), found.highest(frequency, 1), 0.0)
 
 
 def _laid(

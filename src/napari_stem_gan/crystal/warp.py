@@ -20,6 +20,7 @@ BACKGROUND_WINDOW = 1.5
 LOCAL_SIGNAL = 0.15  # so that the power within the window is some ten times the background's
 STRONG = 0.25  # of the strongest low reflection
 LEAST_SIGNAL = 5.0
+READABLE = 0.12  # of the strongest low reflection's power
 OFF_ROWS = 3.0  # widths of the window's transform
 REACH, MOST_REFLECTIONS = 2.4, 9
 CORRELATED_POINTS = 50.0  # 4π σ² of the window over the area of a grid point, (σ / 2)²
@@ -148,7 +149,7 @@ def readable_reflections(
     """
     order = np.argsort(length, kind="stable")
     relative = (length[order] / length.min()).round(1)
-    strong = signal_to_background[order] > max(LEAST_SIGNAL, STRONG**2 * float(signal_to_background.max()))
+    strong = signal_to_background[order] > max(LEAST_SIGNAL, READABLE * float(signal_to_background.max()))
     for reach in np.unique(relative):
         chosen = strong & (relative <= reach)
         if np.linalg.matrix_rank(indices[order][chosen]) == 2:
