@@ -175,7 +175,7 @@ def refine(found: Spectrum, reciprocal: NDArray[np.float64]) -> NDArray[np.float
     """Pull a reciprocal lattice (rows b1, b2 in cycles per pixel) onto the peaks, from low to high orders."""
     hk = half_plane(5)
     first = float(np.sort(np.hypot(*(hk @ reciprocal).T))[0])
-    for reach, bins in ((1.8, 3), (2.1, 2), (2.9, 2), (4.1, 1), (4.1, 1)):
+    for reach, bins in ((1.3, 4), (1.8, 3), (1.8, 2), (2.1, 2), (2.9, 2), (4.1, 1)):
         frequency = hk @ reciprocal
         near = (np.hypot(*frequency.T) < reach * first) & (np.abs(frequency) < NYQUIST).all(1)
         where, ratio = found.locate(frequency[near], bins)
