@@ -114,9 +114,9 @@ class Ghost:
         ndim = source.layer.ndim
         sites, cell = (self._results.find(source.layer, kind) for kind in (LATTICE, CELL))
         if sites is not None:
-            put(sites, _coordinates([(frame, lies.positions(self._held))], ndim))
+            put_quietly(sites, _coordinates([(frame, lies.positions(self._held))], ndim))
         if cell is not None:
-            put(cell, arrows([(frame, lies.centred(source.shape))], ndim))
+            put_quietly(cell, arrows([(frame, lies.centred(source.shape))], ndim))
 
     def _points(self, source: Source, kind: str, lattices: Sequence[Lattice], look: Look | None = None) -> Points:
         ndim = source.layer.ndim
@@ -184,6 +184,13 @@ def put(layer: Layer, data: NDArray[np.float64]) -> None:
     """Replace a layer's data; new data make a layer editable, but a ghost lets clicks through to the picture."""
     layer.data = data
     layer.editable = False
+
+
+def put_quietly(layer: Layer, data: NDArray[np.float64]) -> None:
+    """Replace as many data as there are and redraw; the viewer's extent, which takes longer, is left for later."""
+    with layer.events.blocker_all():
+        put(layer, data)
+    layer.refresh(extent=False, thumbnail=False, highlight=False)
 
 
 def arrows(cells: Sequence[tuple[int, Placement]], ndim: int) -> NDArray[np.float64]:
