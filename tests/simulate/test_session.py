@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_stem_gan.crystal.config import MatchConfig
+from napari_stem_gan.crystal.config import DefectConfig, MatchConfig, SpecimenConfig
 from napari_stem_gan.crystal.match import match
 from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.simulate.fit import fit_session
@@ -52,6 +52,46 @@ def test_without_degradation_the_image_is_a_fraction_of_the_beam(session):
     _, found, fit = session
     pair = next(session_pairs([found], [fit], SimulateConfig(count=1, size_px=96, degrade=False)))
     assert 0 <= pair.image.data.min() < pair.image.data.max() < 1
+
+
+def test_every_drawn_value_lies_near_the_fitted_one_and_is_stored(degraded):
+    scan = {"jitter_x_px": 0.4, "jitter_y_px": 0.3, "jitter_correlation": 0.5}
+    image, found = degraded(scan=scan, amount=0.2, tail_px=0.5, row_noise=0.02)
+    fit = fit_session(image, found)
+    pairs = list(session_pairs([found], [fit], SimulateConfig(count=8, size_px=64)))
+    drawn = [pair.parameters["degradation"] for pair in pairs]
+    jitter = np.array([d["scan"]["jitter_x_px"] for d in drawn])
+    assert jitter.mean() == pytest.approx(0.4, rel=0.2)
+    assert 0 < jitter.std() < 0.15
+    assert np.mean([d["detector"]["row_noise"] for d in drawn]) == pytest.approx(0.02, rel=0.3)
+    assert all(d["detector"]["tail_px"] == fit.tail_px for d in drawn)
+    contamination = pairs[0].parameters["contamination"]
+    assert contamination["contamination_amount"] == pytest.approx(fit.background.amount)
+
+
+def test_calm_images_are_simulated_without_jitter(session):
+    _, found, fit = session
+    (pair,) = session_pairs([found], [fit], SimulateConfig(count=1, size_px=64))
+    scan = pair.parameters["degradation"]["scan"]
+    assert max(scan["jitter_x_px"], scan["jitter_y_px"]) < 0.05
+
+
+def test_specimen_defects_and_frames_of_the_config_are_simulated(session):
+    _, found, fit = session
+    config = SimulateConfig(
+        count=1, size_px=192, frames=3, specimen=SpecimenConfig(strain_xx_percent=2.0),
+        defects=DefectConfig(planted="V_W 5 %", jitter_A=0.0),
+    )  # fmt: skip
+    (pair,) = session_pairs([found], [fit], config)
+    assert set(pair.defects) == {"V_W"}
+    assert pair.parameters["degradation"]["detector"]["frames"] == 3
+    assert pair.parameters["specimen"]["strain_xx_percent"] == 2.0
+
+
+def test_two_atom_columns_are_as_bright_as_today_s(session):
+    _, found, fit = session
+    factors = [p.parameters["stack_factor"] for p in session_pairs([found], [fit], SimulateConfig(count=8, size_px=48))]
+    assert np.mean(factors) == pytest.approx(1.17, abs=0.05)
 
 
 def test_no_match_is_refused():

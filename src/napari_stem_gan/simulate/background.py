@@ -73,7 +73,7 @@ class Background:
     def to_dict(self) -> dict[str, float]:
         """Readable numbers for JSON and the panel."""
         names = ("amount", "skew", "patch_length_nm", "grain_amount", "grain_length_nm")
-        return {name: float(getattr(self, name)) for name in names}
+        return {f"contamination_{name}": float(getattr(self, name)) for name in names}
 
     def lifted(self, by: float) -> Background:
         """The same with an even brightness added, in units of the contrast."""

@@ -88,7 +88,7 @@ def _images(
 
 def _with_background(labelled: LabelledImage, fit: SessionFit) -> LabelledImage:
     """Note what the contamination was drawn from."""
-    drawn: dict[str, Any] = {**fit.background.to_dict(), "unit": fit.contrast}
+    drawn: dict[str, Any] = {**fit.background.to_dict(), "unit_of_beam": fit.contrast}
     return replace(labelled, parameters={**labelled.parameters, "contamination": drawn})
 
 
