@@ -20,6 +20,7 @@ ON_CRYSTAL = 0.6
 Z_EXPONENT = 1.5
 EXPONENTS = (1.3, 1.9)  # of Z: low and high inner angles (SCIENCE 2.4)
 STACKED = 0.25  # ln of what two atoms in a column give over twice one, with some room
+LEAST_SIGNAL = 0.3  # share of the average cell that is taken for signal at least
 MOST_NOISE = 0.7  # that a ratio of columns is forgiven
 BRIGHT = 0.1
 FWHM = 2.3548  # over sigma
@@ -39,7 +40,7 @@ class CellFit:
     fwhm_A
         Full width at half maximum of the columns.
     correlation
-        Of the model cell with the average cell (0 to 1).
+        Of the model cell with the average cell, corrected for the noise of the latter (0 to 1).
     contrast
         Brightness of the strongest column over the background, in image units.
     brightness
@@ -86,7 +87,7 @@ def fit_cell(
     """Place `material` in an average cell: all shifts and widths with brightness by atomic number, then all free."""
     vectors_A = vectors_px * pixel_size_A
     within = np.hypot(*np.moveaxis(_frequencies(vectors_A), -1, 0)) < HIGHEST_PER_A
-    cell = np.fft.irfft2(np.fft.rfft2(cell) * within, s=cell.shape)  # beyond the probe's reach there is only noise
+    cell, noise = _without_noise(cell, within)
     best = (-2.0, np.zeros(2), WIDTHS_A[0])
     spectrum = np.fft.rfft2(cell)
     spectrum[0, 0] = 0.0
@@ -99,7 +100,17 @@ def fit_cell(
         value = float(correlation[shift] / np.sqrt((np.fft.irfft2(model, s=cell.shape) ** 2).sum()))
         if value > best[0]:
             best = (value, np.array([_peak(correlation, shift, axis) for axis in (0, 1)]) / BINS, width)
-    return _freed(cell, material, vectors_A, best[1], best[2] / FWHM)
+    return _freed(cell, material, vectors_A, best[1], best[2] / FWHM, noise)
+
+
+def _without_noise(
+    cell: NDArray[np.float64], within: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """The cell within the probe's reach, and the energy Σ cell² that noise has there, read off beyond the reach."""
+    spectrum = np.fft.rfft2(cell)
+    beyond = float((np.abs(spectrum[~within]) ** 2).mean()) if (~within).any() else 0.0
+    energy = beyond * 2 * float(within.sum()) / cell.size  # a half spectrum counts twice
+    return np.asarray(np.fft.irfft2(spectrum * within, s=cell.shape)), energy
 
 
 def _freed(
@@ -108,6 +119,7 @@ def _freed(
     vectors_A: NDArray[np.float64],
     origin: NDArray[np.float64],
     sigma_A: float,
+    noise_energy: float,
 ) -> CellFit:
     """Refine origin and width with every kind of column as bright as the image says (variable projection)."""
     target = cell - cell.mean()
@@ -132,14 +144,15 @@ def _freed(
     noise = 2 * fit.cost / max(independent - 3 - len(amplitudes), 1)
     variance = noise * np.linalg.pinv(fit.jac.T @ fit.jac)[2, 2]
     spread = np.sqrt(noise * np.diag(np.linalg.pinv(design.T @ design)))
-    norm = float(np.linalg.norm(model) * np.linalg.norm(target)) + 1e-30
+    energy = float((target**2).sum())
+    norm = float(np.linalg.norm(model)) * np.sqrt(max(energy - noise_energy, LEAST_SIGNAL * energy)) + 1e-30
     names = _kinds(material)
     strongest = max(float(amplitudes.max()), 1e-30)
     return CellFit(
         origin=np.asarray(found[:2]),
         fwhm_A=float(FWHM * found[2]),
         fwhm_error_A=float(FWHM * np.sqrt(variance)),
-        correlation=float(model @ target.ravel()) / norm,
+        correlation=min(float(model @ target.ravel()) / norm, 1.0),
         contrast=float(np.ptp(model)),
         brightness={n: float(a / strongest) for n, a in zip(names, amplitudes, strict=True)},
         misfit=_misfit(material, amplitudes, spread),

@@ -166,7 +166,7 @@ def _undistorted(result: LatticeMatch) -> LatticeMatch:
     if not result.accepted or abs(result.shear) + abs(result.stretch) < LARGEST_UNTOLD:
         return result
     reason = f"{result.label} would fit only with strong drift; choose the material if it is {result.label}"
-    return replace(result, accepted=False, reason=reason)
+    return replace(result, accepted=False, reason=reason, pixel_size_A=result.nominal_pixel_size_A)
 
 
 def _rank(result: LatticeMatch) -> tuple[bool, float]:
@@ -198,7 +198,7 @@ def _name_twins(best: LatticeMatch, results: list[LatticeMatch]) -> LatticeMatch
     if best.nominal_pixel_size_A is None:
         advice = "choose the material or give the pixel size"
         reason = f"without a pixel size {best.label} fits, but so does {told}; {advice}"
-        return replace(best, accepted=False, best_other=twins[0].material, reason=reason)
+        return replace(best, accepted=False, best_other=twins[0].material, reason=reason, pixel_size_A=None)
     return replace(best, best_other=twins[0].material, reason=f"{best.reason}; the lattice alone also fits {told}")
 
 
@@ -249,12 +249,14 @@ def _placed(
     )
     doubt = _too_wide(result, material, nominal) or _too_weak(result, size)
     if doubt and result.accepted:
-        return replace(result, accepted=False, reason=doubt)
+        return replace(result, accepted=False, reason=doubt, pixel_size_A=nominal)
+    if not result.accepted:
+        return replace(result, pixel_size_A=nominal)
     low, high = sizes
-    if low * 0.99 <= size <= high * 1.01 or not result.accepted:
+    if low * 0.99 <= size <= high * 1.01:
         return result
     reason = "the lattice found needs a pixel size far from the given one; check the pixel size and the material"
-    return replace(result, accepted=False, reason=reason)
+    return replace(result, accepted=False, reason=reason, pixel_size_A=result.nominal_pixel_size_A)
 
 
 def _too_weak(result: LatticeMatch, size: float) -> str:

@@ -27,6 +27,8 @@ from napari_stem_gan.image import STEMImage
 LEAST_CORRELATION = 0.5
 COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must look right
 LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
+ROWS_MATTER = 10.0
+SAME_SHELL = 0.1
 SURE_BY = 0.01  # correlation between two ways to lie on the lattice
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
 LARGEST_GRADIENT, LARGEST_CHANGE_BINS = 0.03, 0.7  # beyond them the phases were not unwrapped rightly
@@ -113,10 +115,16 @@ def _settled(
 def _standing_out(
     found: Spectrum, vectors_px: NDArray[np.float64], indices: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Power over background of reflections; 0 for those that the offsets of rows reach."""
+    """Power over background of reflections; 0 for those that the offsets of rows reach, where rows have any."""
     frequency = indices @ np.linalg.inv(vectors_px).T
     constant = float(np.sqrt(abs(np.linalg.det(vectors_px))))
-    return np.where(off_rows(frequency, constant), found.highest(frequency, 1), 0.0)
+    ratio = found.highest(frequency, 1)
+    if found.row_excess > ROWS_MATTER:
+        return np.where(off_rows(frequency, constant), ratio, 0.0)
+    length = np.hypot(*frequency.T)
+    for blank in np.flatnonzero(np.abs(frequency[:, 1]) < 2 * found.bin[1]):  # the spectrum has no fx = 0
+        ratio[blank] = np.median(ratio[np.abs(length / length[blank] - 1) < SAME_SHELL])
+    return ratio
 
 
 def _laid(

@@ -28,11 +28,14 @@ class Spectrum:
         Sub-bin frequencies of sharp peaks in cycles per pixel, shape ``(N, 2)`` as (fy, fx), fx ≥ 0, strongest first.
     strength
         Power over background of each peak, shape ``(N,)``.
+    row_excess
+        Power of the rows' offsets over the background; about 0.7 where they have none.
     """
 
     ratio: NDArray[np.float32]
     peaks: NDArray[np.float64]
     strength: NDArray[np.float64]
+    row_excess: float = 0.0
     _highest: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -101,7 +104,8 @@ def spectrum(data: FloatImage, *, threshold: float = 3.0, most: int = 160) -> Sp
     power = power_spectrum(data)
     log_power = np.log(power + 1e-30 * power.max() + 1e-300)
     smooth = ndimage.gaussian_filter(power, SMOOTHING_BINS)
-    ratio = smooth / _background(smooth)
+    background = _background(smooth)
+    ratio = smooth / background
     centre = np.array(power.shape) // 2
     _mask_axes(ratio, centre)
     maxima = (ndimage.maximum_filter(ratio, 5) == ratio) & (ratio > threshold)
@@ -111,18 +115,35 @@ def spectrum(data: FloatImage, *, threshold: float = 3.0, most: int = 160) -> Sp
     index = index[order]
     exact = np.array([_sub_bin(log_power, i) for i in index]).reshape(-1, 2)
     peaks = (exact - centre) / np.array(power.shape)
-    return Spectrum(ratio.astype(np.float32), peaks, ratio[index[:, 0], index[:, 1]].astype(np.float64))
+    strength = ratio[index[:, 0], index[:, 1]].astype(np.float64)
+    return Spectrum(ratio.astype(np.float32), peaks, strength, _row_excess(data, background))
 
 
 def power_spectrum(data: FloatImage) -> NDArray[np.float32]:
     """Windowed power of the central 2048² of an image, zero frequency at ``(Y // 2, X // 2)``."""
-    crop = central_crop(data)
+    crop, levels = _levelled(data)
     rows, cols = (np.hanning(n).astype(np.float32) for n in crop.shape)
+    windowed = (crop - levels[:, None]) * rows[:, None] * cols[None]
+    return np.asarray(np.abs(fft.fftshift(fft.fft2(windowed.astype(np.float32)))) ** 2)
+
+
+def _levelled(data: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """The central crop without its extremes, and the level of each row, which would be a bright line at fx = 0."""
+    crop = central_crop(data)
     low, high = np.quantile(crop[::2, ::2], [0.001, 0.999])
     clipped = np.clip(crop, low, high) if high > low else crop
-    levels = clipped @ cols / cols.sum()  # each row's own offset would be a bright line through the origin
-    windowed = (clipped - levels[:, None].astype(np.float32)) * rows[:, None] * cols[None]
-    return np.asarray(np.abs(fft.fftshift(fft.fft2(windowed.astype(np.float32)))) ** 2)
+    cols = np.hanning(crop.shape[1]).astype(np.float32)
+    return clipped, (clipped @ cols / cols.sum()).astype(np.float32)
+
+
+def _row_excess(data: FloatImage, background: NDArray[np.float32]) -> float:
+    """Median power of the rows' levels over the background beside them; about 0.7 where rows have no offsets."""
+    crop, levels = _levelled(data)
+    rows, cols = (np.hanning(n) for n in crop.shape)
+    line = np.abs(np.fft.fftshift(np.fft.fft((levels - levels.mean()) * rows * cols.sum()))) ** 2
+    height, width = background.shape
+    high = np.abs(np.arange(height) - height // 2) > 0.1 * height
+    return float(np.median(line[high] / background[high, width // 2 + 4]))
 
 
 def _background(power: NDArray[np.float32]) -> NDArray[np.float32]:
