@@ -22,7 +22,7 @@ __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
 SMALLEST_CELL_PX = 6.0
 LARGEST_CELL_PX = 120.0
-LEAST_SURPRISE = 18.0  # background alone: below 17 in 320 searches of noise and contamination
+LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and contamination
 LARGEST_UNTOLD = 0.1
 TWIN = 0.8
 CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
