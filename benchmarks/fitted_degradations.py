@@ -163,7 +163,8 @@ def session(folder: Path, material: str, side: int, seeds: int) -> None:
     for (image, _), fit in zip(good, fits, strict=True):
         values = fitted(fit)
         print(f"  {image.name:10s} " + ", ".join(f"{n} {values[n]:.4g} ± {fit.errors[n]:.1g}" for n in FITTED))
-        print("    ", {n: round(v, 3) for n, v in fit.background.to_dict().items()}, fit.column_ratios)
+        dirt = {n.removeprefix("contamination_"): round(v, 3) for n, v in fit.background.to_dict().items()}
+        print("    ", dirt, {n: round(v, 3) for n, v in fit.column_ratios.items()})
     real = [image.data for image, _ in good]
     today = Today(real)
     print(f"\n{'':26s}" + "".join(f"{t:>12s}" for t in ("KL set", "radial set", "KL pairs", "rad. pairs", "texture")))
