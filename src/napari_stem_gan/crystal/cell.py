@@ -64,14 +64,15 @@ def average_cell(data: FloatImage, vectors_px: NDArray[np.float64], warp: Warp) 
     """Average all cells of the crystal into ``(BINS, BINS)`` over fractions (a1, a2); background removed."""
     crop = central_crop(data, LARGEST_SIDE_PX)
     first = [(n - m) // 2 for n, m in zip(data.shape, crop.shape, strict=True)]
-    rows, cols = (np.arange(n, dtype=float) + f for n, f in zip(crop.shape, first, strict=True))
+    rows, cols = (np.arange(n, dtype=np.float32) + f for n, f in zip(crop.shape, first, strict=True))
     moved, crystallinity = warp.over(rows, cols)
-    inverse = np.linalg.inv(vectors_px)
+    inverse = np.linalg.inv(vectors_px).astype(np.float32)
     flat = np.zeros(crop.shape, np.int32)
     for axis, stride in ((0, BINS), (1, 1)):
         along = (rows * inverse[0, axis])[:, None] + (cols * inverse[1, axis])[None]
-        along -= moved[0] * np.float32(inverse[0, axis]) + moved[1] * np.float32(inverse[1, axis])
-        flat += np.minimum(((along % 1.0) * BINS).astype(np.int32), BINS - 1) * stride
+        along -= moved[0] * inverse[0, axis] + moved[1] * inverse[1, axis]
+        along -= np.floor(along)
+        flat += np.minimum((along * BINS).astype(np.int32), BINS - 1) * stride
     weight = (crystallinity > ON_CRYSTAL).astype(np.float32)
     if weight.mean() < 0.02:
         weight[:] = 1.0

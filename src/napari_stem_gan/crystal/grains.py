@@ -76,13 +76,21 @@ def _next_lattice(found: Spectrum, known: list[LatticeMatch]) -> NDArray[np.floa
     best = int(worth.argmax())
     if worth[best] < LEAST_SURPRISE:
         return None
-    return np.asarray(np.linalg.inv(refine(found, np.linalg.inv(trials[best]).T)).T, np.float64)
+    vectors = np.asarray(np.linalg.inv(refine(found, np.linalg.inv(trials[best]).T)).T, np.float64)
+    turned = distortion(vectors, material).rotation_deg
+    if not len(_apart(np.array([turned]), known, material)):
+        return None  # the streaks of a known grain
+    return vectors
 
 
 def _angles(known: list[LatticeMatch], material: Material) -> NDArray[np.float64]:
     """Rotations of the lattice that are not those of a known grain."""
+    return _apart(np.arange(0, 360 / len(material.lattice_rotations), ANGLE_STEP_DEG), known, material)
+
+
+def _apart(angles: NDArray[np.float64], known: list[LatticeMatch], material: Material) -> NDArray[np.float64]:
+    """Those angles at which no known grain lies."""
     turn = 360 / len(material.lattice_rotations)
-    angles = np.arange(0, turn, ANGLE_STEP_DEG)
     for grain in known:
         away = (angles - grain.rotation_deg + turn / 2) % turn - turn / 2
         angles = angles[np.abs(away) > LEAST_TURN_DEG]
@@ -112,10 +120,6 @@ def _stands(image: STEMImage, grain: LatticeMatch, known: list[LatticeMatch]) ->
     material, main = get_material(grain.material), known[0]
     size, first = (distortion(g.lattice_vectors_px, material).pixel_size_A for g in (grain, main))
     if abs(size / first - 1) > 0.03 or grain.goodness < LEAST_CORRELATION:
-        return False
-    turn = 360 / len(material.lattice_rotations)
-    away = [abs((grain.rotation_deg - g.rotation_deg + turn / 2) % turn - turn / 2) for g in known]
-    if min(away) < LEAST_TURN_DEG:
         return False
     rows, cols = (np.linspace(0, n - 1, 24) for n in image.shape)
     strength = [g.warp.over(rows, cols)[1] * g.warp.scale for g in (*known, grain) if g.warp is not None]

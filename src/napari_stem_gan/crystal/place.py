@@ -21,6 +21,7 @@ from napari_stem_gan.crystal.warp import (
     off_rows,
     readable_reflections,
     smoothing_for,
+    without_gradient,
 )
 from napari_stem_gan.image import STEMImage
 
@@ -31,6 +32,7 @@ ROWS_MATTER = 10.0
 SAME_SHELL = 0.1
 SURE_BY = 0.01  # correlation between two ways to lie on the lattice
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
+SMALL_GRADIENT = 5e-5
 LARGEST_GRADIENT, LARGEST_CHANGE_BINS = 0.03, 0.7  # beyond them the phases were not unwrapped rightly
 
 
@@ -104,12 +106,16 @@ def _settled(
         better = sharpened(central_crop(image.data), vectors_px, many, _standing_out(found, vectors_px, many))
         if better is not None:
             return better[0], warped(better[0]), better[1]
-    gradient, _ = mean_gradient(warped(vectors_px))
+    warp = warped(vectors_px)
+    gradient, covariance = mean_gradient(warp)
     known = LARGEST_CHANGE_BINS * float(found.bin.max()) / float(length.min())
     if np.abs(gradient).max() < min(LARGEST_GRADIENT, known):
         vectors_px = vectors_px @ (np.eye(2) + gradient)
-    warp = warped(vectors_px)
-    return vectors_px, warp, mean_gradient(warp)[1]
+        if np.abs(gradient).max() > SMALL_GRADIENT:  # windows at the rim are true only at the right frequency
+            warp = warped(vectors_px)
+            return vectors_px, warp, mean_gradient(warp)[1]
+        warp = without_gradient(warp, gradient)
+    return vectors_px, warp, covariance
 
 
 def _standing_out(

@@ -8,6 +8,7 @@ reflections out, a supercell pays for those that are not there, so neither wins 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class LatticeFit:
         return self.present * self.explained
 
 
+@lru_cache(maxsize=64)
 def reflections(material: Material, shells: int = SHELLS + 1) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Low-order indices (h, k), one of each ± pair, shape ``(N, 2)``, and their shell, shape ``(N,)``."""
     reciprocal = np.linalg.inv(material.cell).T
@@ -272,6 +274,7 @@ def _explained(found: Spectrum, reciprocal: NDArray[np.float64]) -> float:
     return float((strength * on * strong).sum() / (strength * strong).sum())
 
 
+@lru_cache(maxsize=8)
 def half_plane(highest: int) -> NDArray[np.float64]:
     """Indices (h, k) up to `highest`, one of each ± pair, without the origin."""
     span = range(-highest, highest + 1)

@@ -5,7 +5,7 @@ Hÿtch, Snoeck and Kilaas, Ultramicroscopy 74 (1998) 131, doi:10.1016/S0304-3991
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,6 +178,13 @@ def smoothing_for(signal_to_background: float, shape: tuple[int, int], constant_
     return float(np.clip(needed, SMALLEST_WINDOW, max(SMALLEST_WINDOW, min(shape) / constant_px / 6)))
 
 
+def without_gradient(warp: Warp, gradient: NDArray[np.float64]) -> Warp:
+    """The same warp against the lattice ``vectors @ (1 + gradient)``, up to a constant shift."""
+    yy, xx = np.meshgrid(warp.grid_y, warp.grid_x, indexing="ij")
+    uniform = np.moveaxis(np.stack([yy, xx], -1) @ gradient, -1, 0)
+    return replace(warp, displacement_px=warp.displacement_px - uniform)
+
+
 def mean_gradient(warp: Warp) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Uniform part of a warp: gradient ``(2, 2)`` with ``displacement = position @ gradient``, and its covariance.
 
@@ -230,8 +237,8 @@ def _demodulate(
     """Local Fourier amplitude at `g` in a Gaussian window around every grid point (separable, as two products)."""
     rows = _window(data.shape[0], grid_y, g[0], sigma)  # (y, Y)
     cols = _window(data.shape[1], grid_x, g[1], sigma)  # (x, X)
-    centred = data - np.float32(data.mean())
-    return np.asarray(rows @ centred @ cols.T)
+    half = np.concatenate([rows.real, rows.imag]) @ data  # real products cost half of complex ones
+    return np.asarray((half[: len(rows)] + 1j * half[len(rows) :]) @ cols.T)
 
 
 def _window(length: int, grid: NDArray[np.float64], frequency: float, sigma: float) -> NDArray[np.complex64]:
