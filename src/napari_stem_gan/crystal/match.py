@@ -26,7 +26,7 @@ LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and
 LARGEST_UNTOLD = 0.1
 TWIN = 0.8
 CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
-WEAK, LARGEST_ERROR = 40.0, 0.002  # a lattice that stands out so little must still be measured so well
+WEAK, LARGEST_ERROR = 40.0, 0.0015  # a lattice that stands out so little must still be measured so well
 PLACED = 3
 SNAPPED = 0.3  # of the goodness that Match needs: a lattice that a user placed needs less of it
 WIDEST = 0.85  # columns, over the lattice constant
@@ -60,6 +60,8 @@ def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None
     found = spectrum(image.data)
     results = [_match_one(image, found, m, nominal, config) for m in wanted if not (stop and stop.is_set())]
     best = _best(results) if results else _refused("stopped", wanted[0], nominal)
+    if not best.accepted and auto and results and best.surprise < LEAST_SURPRISE:
+        return replace(best, reason="no periodic structure of any preset was found; choose the material or a file")
     if not best.accepted:
         return best if auto else _with_advice(best, image, found, config, stop)
     best = replace(best, other_grains=other_grains(image, found, best))
@@ -141,16 +143,26 @@ def _with_advice(
 ) -> LatticeMatch:
     """Add to a refusal what would fit instead: another material, or another pixel size."""
     nominal = refused.nominal_pixel_size_A
-    others = [m for k, m in MATERIALS.items() if k != refused.material and not (stop and stop.is_set())]
+    if nominal is None:
+        return refused
+    others = [m for m in _likely(found, nominal, config) if m.key != refused.material and not (stop and stop.is_set())]
     better = _best([refused, *(_match_one(image, found, m, nominal, config) for m in others)])
-    if better.accepted and nominal is not None:
+    if better.accepted:
         return replace(refused, best_other=better.material, reason=f"{refused.reason}; {better.material} would fit")
-    free = _match_one(image, found, get_material(refused.material), None, config) if nominal is not None else refused
+    free = _match_one(image, found, get_material(refused.material), None, config)
     if free.accepted and free.pixel_size_A:
         nm = free.pixel_size_A / A_PER_NM
         advice = f"it would fit at {nm:.5f} nm per pixel: correct the pixel size"
         return replace(refused, reason=f"{refused.reason}; {advice}")
     return refused
+
+
+def _likely(found: Spectrum, nominal: float, config: MatchConfig) -> list[Material]:
+    """The presets whose reflections stand out most, at most three."""
+    sizes = nominal * (1 - config.max_scale_error), nominal * (1 + config.max_scale_error)
+    tried = [(search(found, m, sizes, candidates=1), m) for m in MATERIALS.values()]
+    good = [(fits[0].surprise, m) for fits, m in tried if fits and fits[0].goodness >= config.min_goodness]
+    return [m for _, m in sorted(good, key=lambda one: -one[0])[:3]]
 
 
 def _best(results: list[LatticeMatch]) -> LatticeMatch:

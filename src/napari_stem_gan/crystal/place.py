@@ -14,7 +14,6 @@ from napari_stem_gan.crystal.search import LARGEST_DISTORTION, NYQUIST, LatticeF
 from napari_stem_gan.crystal.sharpen import sharpened
 from napari_stem_gan.crystal.spectrum import Spectrum, central_crop
 from napari_stem_gan.crystal.warp import (
-    SMALLEST_WINDOW,
     Warp,
     mean_gradient,
     measure_warp,
@@ -33,6 +32,7 @@ SAME_SHELL = 0.1
 SURE_BY = 0.01  # correlation between two ways to lie on the lattice
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
 SMALL_GRADIENT = 5e-5
+WEAK_SIGNAL = 1000.0
 LARGEST_GRADIENT, LARGEST_CHANGE_BINS = 0.03, 0.7  # beyond them the phases were not unwrapped rightly
 
 
@@ -88,7 +88,7 @@ def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material
 def _settled(
     image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], Warp, NDArray[np.float64]]:
-    """Lattice, warp and covariance: from local phases where these can be read, from all reflections at once if not."""
+    """Lattice, warp and covariance: from local phases or from all reflections at once, whichever is better known."""
     candidates = half_plane(2)
     frequency = candidates @ np.linalg.inv(vectors_px).T
     length, constant = np.hypot(*frequency.T), float(np.sqrt(abs(np.linalg.det(vectors_px))))
@@ -100,22 +100,30 @@ def _settled(
     def warped(vectors: NDArray[np.float64]) -> Warp:
         return measure_warp(image.data, vectors, smoothing=smoothing, indices=indices)
 
-    if smoothing > SMALLEST_WINDOW:
-        many = half_plane(4)
-        many = many[(np.abs(many @ np.linalg.inv(vectors_px).T) < NYQUIST).all(1)]
-        better = sharpened(central_crop(image.data), vectors_px, many, _standing_out(found, vectors_px, many))
-        if better is not None:
-            return better[0], warped(better[0]), better[1]
     warp = warped(vectors_px)
     gradient, covariance = mean_gradient(warp)
     known = LARGEST_CHANGE_BINS * float(found.bin.max()) / float(length.min())
-    if np.abs(gradient).max() < min(LARGEST_GRADIENT, known):
-        vectors_px = vectors_px @ (np.eye(2) + gradient)
-        if np.abs(gradient).max() > SMALL_GRADIENT:  # windows at the rim are true only at the right frequency
-            warp = warped(vectors_px)
-            return vectors_px, warp, mean_gradient(warp)[1]
-        warp = without_gradient(warp, gradient)
-    return vectors_px, warp, covariance
+    readable = float(np.abs(gradient).max()) < min(LARGEST_GRADIENT, known)
+    if signal < WEAK_SIGNAL:
+        better = _sharpened(image, found, vectors_px)
+        if better is not None and (not readable or np.trace(better[1]) < np.trace(covariance)):
+            return better[0], warped(better[0]), better[1]
+    if not readable:
+        return vectors_px, warp, covariance
+    vectors_px = vectors_px @ (np.eye(2) + gradient)
+    if np.abs(gradient).max() < SMALL_GRADIENT:
+        return vectors_px, without_gradient(warp, gradient), covariance
+    warp = warped(vectors_px)  # windows at the rim are true only at the right frequency
+    return vectors_px, warp, mean_gradient(warp)[1]
+
+
+def _sharpened(
+    image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """The most likely lattice on all reflections that stand out, of any order."""
+    many = half_plane(4)
+    many = many[(np.abs(many @ np.linalg.inv(vectors_px).T) < NYQUIST).all(1)]
+    return sharpened(central_crop(image.data), vectors_px, many, _standing_out(found, vectors_px, many))
 
 
 def _standing_out(

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from napari_stem_gan.crystal.warp import BACKGROUND_WINDOW, LEAST_SIGNAL, blurred
+from napari_stem_gan.crystal.warp import BACKGROUND_WINDOW, blurred
 from napari_stem_gan.image import FloatImage
 
 BLOCKS = 16
 PEAK_OVER_SMOOTHED = 2.5  # height of a Hann-windowed wave over its height after the spectrum's smoothing
 LARGEST_CHANGE_BINS = 1.2
+STANDS_OUT = 8.0
+NOT_WHITE = 2.0  # of the variance: jitter and contamination are no white noise
 
 
 def sharpened(
@@ -46,7 +48,7 @@ def sharpened(
         The lattice, and the covariance ``(4, 4)`` of its gradient as in `mean_gradient`; None where too few reflections
         stand out or the maximum lies far away.
     """
-    seen = signal_to_background > LEAST_SIGNAL
+    seen = signal_to_background > STANDS_OUT
     indices, signal_to_background = indices[seen], signal_to_background[seen]
     if np.linalg.matrix_rank(indices) < 2:
         return None
@@ -70,7 +72,7 @@ def sharpened(
         return None
     to_gradient = _gradients(reciprocal, bins)  # (4, 4): D = −(R⁻¹ ΔR)ᵀ
     gradient = (to_gradient @ found).reshape(2, 2)
-    covariance = to_gradient @ np.linalg.inv(curvature) @ to_gradient.T
+    covariance = NOT_WHITE * to_gradient @ np.linalg.inv(curvature) @ to_gradient.T
     return np.asarray(vectors_px @ (np.eye(2) + gradient), np.float64), np.asarray(covariance, np.float64)
 
 
