@@ -23,7 +23,7 @@ LEAST_SIGNAL = 5.0
 READABLE = 0.12  # of the strongest low reflection's power
 OFF_ROWS = 3.0  # widths of the window's transform
 REACH, MOST_REFLECTIONS = 2.4, 9
-CORRELATED_POINTS = 128.0  # 4π σ² of the window over a grid point's (σ / 2)² is 50; drawn images scatter 1.6 times as much
+CORRELATED_POINTS = 128.0  # the window over a grid point gives 50; drawn images scatter 1.6 times as much
 
 
 @dataclass(frozen=True)
