@@ -91,7 +91,7 @@ class FakeWorkflow:
         yield from self._steps("match", stop)
         return [fake_match(image, **self.match) for image in images]
 
-    def fit(self, images, matches, optics=None, *, stop=None):
+    def fit(self, images, matches, optics=None, *, most=None, stop=None):
         self.seen["optics"] = optics
         yield FakeProgress("match", 0.5)
         if self.fit_error is not None:

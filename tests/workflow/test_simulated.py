@@ -10,7 +10,7 @@ from napari_stem_gan.crystal.export import positions_px
 from napari_stem_gan.detect.table import read_csv
 from napari_stem_gan.io import read_images
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
-from napari_stem_gan.workflow import consume, match_images, simulate, snap_image, write_simulated
+from napari_stem_gan.workflow import consume, fit, match_images, simulate, snap_image, write_simulated
 from napari_stem_gan.workflow.simulated import plain_name
 
 
@@ -73,3 +73,11 @@ def test_a_material_gives_a_name_that_a_file_can_have(tmp_path):
     assert plain_name("WSe2") == "WSe2"
     assert plain_name("Si [110]") == "Si_110"
     assert plain_name(f"{tmp_path / 'CdTe.cif'} [110]") == "CdTe_110"
+
+
+def test_only_the_first_few_matched_images_are_measured(images, matches):
+    from dataclasses import replace
+
+    refused = replace(matches[0], accepted=False)
+    fits = consume(fit([images[0], *images], [refused, *matches], most=1))
+    assert [found is None for found in fits] == [True, False, True]

@@ -12,6 +12,7 @@ from typing import Any
 from napari_stem_gan.app.layers import Source
 from napari_stem_gan.image import STEMImage
 
+MOST_MEASURED = 6
 STEPS = ("match", "simulate", "adapt", "detect", "restore")
 
 Steps = Generator[Any, None, "Outcome"]
@@ -138,7 +139,8 @@ def _measured(
 ) -> Generator[Any, None, tuple[Any, str]]:
     """What the simulator needs, measured on the images; Stop or an unusual image leaves the matches as they are."""
     try:
-        return (yield from workflow.fit(images, matches, request.configs["simulate"].optics, stop=stop)), ""
+        optics = request.configs["simulate"].optics
+        return (yield from workflow.fit(images, matches, optics, most=MOST_MEASURED, stop=stop)), ""
     except Exception as error:
         if not (stop.is_set() or isinstance(error, ValueError)):
             raise

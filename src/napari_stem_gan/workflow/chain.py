@@ -119,22 +119,26 @@ def fit(
     matches: Sequence[LatticeMatch],
     optics: OpticsConfig | None = None,
     *,
+    most: int | None = None,
     stop: threading.Event | None = None,
 ) -> Steps[list[dict[str, Any] | None]]:
-    """Measure probe, dose, detector, contamination and jitter on every matched image.
+    """Measure probe, dose, detector, contamination and jitter on every matched image, or on the first `most` of them.
 
     Returns
     -------
     list
-        `SessionFit.to_dict` of each image, with standard errors under ``errors``; None where no lattice was accepted.
+        `SessionFit.to_dict` of each image, with standard errors under ``errors``; None where it was not measured.
     """
     from napari_stem_gan.simulate.fit import fit_session
 
     fits: list[dict[str, Any] | None] = []
     for index, (image, lattice) in enumerate(zip(images, matches, strict=True)):
         check(stop)
-        yield Progress(stage="match", fraction=index / len(images), message=f"measuring the instrument on {image.name}")
-        fits.append(fit_session(image, lattice, optics).to_dict() if lattice.accepted else None)
+        wanted = lattice.accepted and (most is None or sum(f is not None for f in fits) < most)
+        if wanted:
+            message = f"measuring the instrument on {image.name}"
+            yield Progress(stage="match", fraction=index / len(images), message=message)
+        fits.append(fit_session(image, lattice, optics).to_dict() if wanted else None)
     return fits
 
 
