@@ -6,7 +6,7 @@
 A cell of 2 × 2 nm from this package's crystal, 80 kV, 25 mrad, 63-200 mrad, atoms displaced by 0.06 Å (rms per axis) or
 at rest. Multislice and model are measured in the same two ways: the weight of every column by least squares with the
 model's probe (strict), and the mean intensity of every column's Voronoi cell (what one does with an experiment).
-About 20 s a configuration on one thread. abTEM is GPL-3 and used here only.
+One to three minutes a configuration on one thread of a shared machine. abTEM is GPL-3 and used here only.
 """
 
 from __future__ import annotations
