@@ -22,7 +22,7 @@ class MatchConfig:
     """How the lattice is looked for."""
 
     material: str = "auto"
-    """Crystal on the images, e.g. WSe2; 'auto' tries every preset that the pixel size allows."""
+    """Crystal on the images, e.g. WSe2 or 'CdTe.cif [110]'; 'auto' tries every preset that the pixel size allows."""
     pixel_size_nm: float | None = None
     """Pixel size in nm; empty: from the file, or from the lattice where the file has none."""
     max_scale_error: float = 0.12
