@@ -142,7 +142,7 @@ def test_an_image_that_cannot_be_measured_is_matched_all_the_same(bench, fake, f
 
 
 def test_stop_while_measuring_keeps_the_matches(bench, fake, qtbot, monkeypatch):
-    def fit_until_stopped(images, matches, optics=None, *, stop=None):
+    def fit_until_stopped(images, matches, optics=None, *, most=None, stop=None):
         while not stop.wait(0.005):
             yield FakeProgress("measuring", 0.5)
         raise Stopped("fit")
