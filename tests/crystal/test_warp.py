@@ -3,7 +3,7 @@ import pytest
 
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import fill_field, lattice_vectors_px
-from napari_stem_gan.crystal.warp import mean_gradient, measure_warp, smoothing_for
+from napari_stem_gan.crystal.warp import blurred, mean_gradient, measure_warp, smoothing_for
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.config import OpticsConfig
 
@@ -64,3 +64,8 @@ def test_a_weak_lattice_gets_a_wide_window():
     assert smoothing_for(1e5, (1024, 1024), 16.0) == pytest.approx(1.6)
     assert smoothing_for(25.0, (1024, 1024), 16.0) > 2.5
     assert smoothing_for(0.0, (1024, 1024), 16.0) == pytest.approx(1024 / 16 / 6)
+
+
+def test_a_blur_wider_than_the_image_is_its_mean():
+    image = np.random.default_rng(0).normal(5.0, 1.0, (40, 56)).astype(np.float32)
+    np.testing.assert_allclose(blurred(image, 900.0), image[:, :40].mean(), atol=0.2)

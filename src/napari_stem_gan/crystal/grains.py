@@ -119,7 +119,7 @@ def _stands(image: STEMImage, grain: LatticeMatch, known: list[LatticeMatch]) ->
     """Whether a grain has the size of the crystal, looks like it and is the strongest somewhere."""
     material, main = get_material(grain.material), known[0]
     size, first = (distortion(g.lattice_vectors_px, material).pixel_size_A for g in (grain, main))
-    if abs(size / first - 1) > 0.03 or grain.goodness < LEAST_CORRELATION:
+    if not grain.accepted or abs(size / first - 1) > 0.03 or grain.goodness < LEAST_CORRELATION:
         return False
     rows, cols = (np.linspace(0, n - 1, 24) for n in image.shape)
     strength = [g.warp.over(rows, cols)[1] * g.warp.scale for g in (*known, grain) if g.warp is not None]

@@ -73,15 +73,17 @@ class Warp:
         )
 
 
-def linear(at: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.float32]:
+def linear(at: NDArray[np.generic], nodes: NDArray[np.float64]) -> NDArray[np.float32]:
     """Matrix ``(at, nodes)`` that interpolates linearly from equally spaced nodes, constant beyond them."""
+    if len(nodes) == 1:
+        return np.ones((len(at), 1), np.float32)
     place = np.clip((at - nodes[0]) / (nodes[1] - nodes[0]), 0, len(nodes) - 1)
     return np.maximum(1 - np.abs(place[:, None] - np.arange(len(nodes))[None]), 0).astype(np.float32)
 
 
 def blurred(data: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur, computed on means over blocks of a quarter sigma."""
-    step = max(1, int(sigma / 4))
+    step = max(1, min(int(sigma / 4), *data.shape))
     rows, cols = (n // step for n in data.shape)
     coarse = data[: rows * step, : cols * step].reshape(rows, step, cols, step).mean((1, 3))
     coarse = ndimage.gaussian_filter(coarse, sigma / step, truncate=3.0, mode="reflect")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_stem_gan.crystal.match import LatticeMatch
-from napari_stem_gan.crystal.warp import Warp
+from napari_stem_gan.crystal.warp import Warp, linear
 from napari_stem_gan.image import FloatImage
 
 SIDE_PX = 1024
@@ -142,18 +142,10 @@ def block_mean(data: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 def expand(coarse: NDArray[np.float32], step: int, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Interpolate means over squares of `step` pixels back to ``shape``."""
     rows, cols = (
-        _interpolation(np.arange(n), (np.arange(m) + 0.5) * step - 0.5)
+        linear(np.arange(n), (np.arange(m) + 0.5) * step - 0.5)
         for n, m in zip(shape, coarse.shape, strict=True)
     )
     return np.asarray(rows @ coarse @ cols.T, np.float32)
-
-
-def _interpolation(at: NDArray[np.generic], nodes: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Matrix that interpolates linearly from equally spaced `nodes` to `at`, constant beyond them; (at, nodes)."""
-    if len(nodes) == 1:
-        return np.ones((len(at), 1), np.float32)
-    place = np.clip((at - nodes[0]) / (nodes[1] - nodes[0]), 0, len(nodes) - 1)
-    return np.maximum(1 - np.abs(place[:, None] - np.arange(len(nodes))[None]), 0).astype(np.float32)
 
 
 def _fractions(shape: tuple[int, ...], corner: tuple[int, int], match: LatticeMatch) -> NDArray[np.float32]:
@@ -163,7 +155,7 @@ def _fractions(shape: tuple[int, ...], corner: tuple[int, int], match: LatticeMa
     along = (y - match.origin_px[0])[:, None, None] * inverse[0] + (x - match.origin_px[1])[None, :, None] * inverse[1]
     result = np.moveaxis(along, -1, 0)
     if match.warp is not None:
-        rows, cols = _interpolation(y, match.warp.grid_y), _interpolation(x, match.warp.grid_x)
+        rows, cols = linear(y, match.warp.grid_y), linear(x, match.warp.grid_x)
         moved = [rows @ part.astype(np.float32) @ cols.T for part in match.warp.displacement_px]
         result = result - np.einsum("iyx,ij->jyx", np.stack(moved), inverse.astype(np.float32))
     return (result % 1.0).astype(np.float32)
@@ -174,7 +166,7 @@ def _trust(shape: tuple[int, ...], corner: tuple[int, int], warp: Warp | None) -
     if warp is None:
         return np.ones(shape, np.float32)
     y, x = (np.arange(n) + c for n, c in zip(shape, corner, strict=True))
-    rows, cols = _interpolation(y, warp.grid_y), _interpolation(x, warp.grid_x)
+    rows, cols = linear(y, warp.grid_y), linear(x, warp.grid_x)
     there = (rows @ warp.crystallinity.astype(np.float32) @ cols.T > 0.6).astype(np.float32)
     return there if there.mean() > 0.02 else np.ones(shape, np.float32)
 
