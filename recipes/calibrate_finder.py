@@ -19,7 +19,7 @@ from napari_stem_gan.detect.finder import Finder
 from napari_stem_gan.detect.fusion import Fusion
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.models import save_model, weights_folder
-from napari_stem_gan.simulate.draws import random_labelled
+from napari_stem_gan.simulate.random_images import random_labelled
 
 
 def draw(rng: np.random.Generator) -> LabelledImage:

@@ -15,16 +15,34 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_stem_gan.detect.fcn import FinderTraining
+from napari_stem_gan.detect.fcn import FinderTraining, make_network
 from napari_stem_gan.detect.patches import PatchPool
 from napari_stem_gan.image import LabelledImage
-from napari_stem_gan.simulate.draws import random_labelled
+from napari_stem_gan.models import load_model
+from napari_stem_gan.simulate.random_images import random_labelled
 from napari_stem_gan.training import TrainingConfig, best_device, seed_everything, train
 
 
 def draw(rng: np.random.Generator) -> LabelledImage:
     """One randomised image of 448² pixels."""
     return random_labelled(rng, shape=(448, 448))
+
+
+def start_state(path: Path) -> dict[str, torch.Tensor]:
+    """Averaged weights of a checkpoint, or the network of a finder that was shipped."""
+    if path.suffix == ".pt":
+        return torch.load(path, weights_only=True)["model"]["average"]
+    state, _ = load_model(path, kind="finder")
+    return {k.removeprefix("network."): v.float() for k, v in state.items() if k.startswith("network.")}
+
+
+def widened(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Add outputs of classes that the finder did not have; they begin where a fresh network does."""
+    fresh = make_network().state_dict()
+    for name in ("head.weight", "head.bias"):
+        old = state[name]
+        state[name] = torch.cat([old, fresh[name][len(old) :]])
+    return state
 
 
 def main() -> None:
@@ -36,13 +54,13 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--start", type=Path, default=None, help="begin a new cycle with this checkpoint's weights")
+    parser.add_argument("--start", type=Path, default=None, help="begin with the weights of a checkpoint or a shipped finder")
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/finder-tmd.pt"))
     args = parser.parse_args()
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     seed_everything(args.seed)
     device = best_device(args.device)
-    state = None if args.start is None else torch.load(args.start, weights_only=True)["model"]["average"]
+    state = None if args.start is None else widened(start_state(args.start))
     model = FinderTraining(device, learning_rate=args.learning_rate, steps=args.steps, state=state)
     pool = PatchPool(draw, size=120, fresh_every=3, batch_size=args.batch, seed=args.seed)
     config = TrainingConfig(

@@ -11,6 +11,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay, cKDTree
 
+from napari_stem_gan.crystal.defect_names import Defect
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.planted import PlantedDefect
 from napari_stem_gan.crystal.planting import round_at_random
@@ -38,6 +39,13 @@ class Adatoms:
     elements: tuple[str, ...]
     positions_A: NDArray[np.float64]
     places: tuple[str, ...]
+
+
+def own_adatoms(material: Material, fraction: float) -> tuple[PlantedDefect, ...]:
+    """Adatoms of the crystal's own elements, `fraction` per unit cell in all."""
+    elements = sorted({atom for column in material.columns for atom in column.atoms})
+    share = fraction / len(elements)
+    return tuple(PlantedDefect(Defect("adatom", foreign=e), share) for e in elements) if fraction else ()
 
 
 def draw_adatoms(

@@ -105,6 +105,8 @@ class DefectConfig:
     """Fraction of anion columns with one foreign (lighter or heavier) atom."""
     metal_substitution: float = 0.004
     """Fraction of metal sites with a foreign atom."""
+    adatom: float = 0.0
+    """Adatoms of the crystal's own elements per unit cell, on top of columns, on bridges and in hollows."""
     jitter_A: float = 0.03
     """Random displacement of each column (standard deviation per axis) in Å."""
     planted: str = ""
@@ -120,6 +122,8 @@ class DefectConfig:
             raise ValueError(f"defect fractions must be between 0 and 1 and sum to at most 1, got {parts}; lower them")
         if not self.metal_vacancy + self.metal_substitution <= 1:
             raise ValueError("metal vacancy and substitution must sum to at most 1; lower them")
+        if not 0 <= self.adatom <= 1:
+            raise ValueError(f"adatom must lie between 0 and 1 per unit cell, got {self.adatom}; try 0.002")
         if not self.jitter_A >= 0:
             raise ValueError(f"jitter_A must not be negative, got {self.jitter_A}; try 0.03")
         parse_planted(self.planted)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.adatoms import ADATOM_KIND, Adatoms, draw_adatoms
+from napari_stem_gan.crystal.adatoms import ADATOM_KIND, Adatoms, draw_adatoms, own_adatoms
 from napari_stem_gan.crystal.atoms import Atoms, build_atoms, pull
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.fractions import ANION_FOREIGN, METAL_FOREIGN, defect_name, draw_fractions
@@ -30,7 +30,7 @@ __all__ = [
     "ANION_FOREIGN", "FINDER_CLASSES", "METAL_FOREIGN", "DefectiveStructure", "check_defects", "defect_name",
     "plant_defects",
 ]  # fmt: skip
-FINDER_CLASSES = ("V_X", "V_2X", "V_M", "S_X", "S_M")
+FINDER_CLASSES = ("V_X", "V_2X", "V_M", "S_X", "S_M", ADATOM_KIND)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DefectiveStructure:
     positions_px
         Defect positions, shape ``(N, 2)``: of the missing or foreign atom, or the middle of two.
     defects, kinds, sublattices
-        Of each defect: name (``V_Se``), class (``V_X``; the finder has none for ``A``, an adatom, and ``V_2M``) and
+        Of each defect: name (``V_Se``), class (``V_X`` … ``A``, an adatom; the finder has none for ``V_2M``) and
         sublattice (``Se``; of an adatom what it lies on: ``top``, ``bridge`` or ``hollow``).
     heights_A
         Height of every atom, positive towards the source, shape ``(M,)``.
@@ -121,7 +121,8 @@ def plant_defects(
     alive, elements = _change(atoms, changes)
     shift = np.zeros_like(positions)
     shift[alive] = pull(positions[alive], positions[~alive], config.relaxation_A)
-    above = draw_adatoms(sites, (positions + shift)[alive], elements[alive], planted, pixel_size_A, rng)
+    on_top = planted or own_adatoms(sites.material, config.adatom)
+    above = draw_adatoms(sites, (positions + shift)[alive], elements[alive], on_top, pixel_size_A, rng)
     return _structure(atoms, changes, alive, elements, moved_px, shift, above, pixel_size_A)
 
 

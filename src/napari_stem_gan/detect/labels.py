@@ -22,7 +22,7 @@ from napari_stem_gan.image import LabelledImage
 def kind_of(defect: str, sublattice: str, kinds: str = "") -> str:
     """Class of the finder for a defect's name, e.g. ``V_2Se`` on Se ↦ ``V_2X`` and ``Mo_W`` on W ↦ ``S_M``.
 
-    An adatom (``ad_W``) is of class ``A``, which the finder does not have: its place is background.
+    An adatom (``ad_W``) is of class ``A``.
     """
     if kinds:
         return kinds
@@ -93,4 +93,5 @@ def training_example(
     scale = 23 / np.maximum(np.array(labelled.image.shape) - 1, 1)
     index = np.clip(np.rint(sites.positions_px * scale).astype(int), 0, 23)
     moved = replace(sites, positions_px=sites.positions_px + shift[:, index[:, 0], index[:, 1]].T)
-    return network_input(labelled.image.data, frame, moved), heat_maps(labelled, frame)
+    shown = moved if labelled.parameters.get("crystal", True) else None
+    return network_input(labelled.image.data, frame, shown), heat_maps(labelled, frame)

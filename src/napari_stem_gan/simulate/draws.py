@@ -1,4 +1,4 @@
-"""Randomised fields, optics and degradations: what networks are pretrained on."""
+"""Randomised fields, optics and degradations, of which `random_images` makes what networks are pretrained on."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.config import DefectConfig
+from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.materials import MATERIALS, Material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.degrade.config import draw_contamination, draw_detector, draw_scan, log_uniform
 from napari_stem_gan.degrade.contamination import gaussian_field
-from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.simulate.config import OpticsConfig
-from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
+from napari_stem_gan.simulate.scene import Degradation, Field
 
-TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2"))  # what the shipped finder was trained on
+TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2", "MoTe2"))  # what the shipped finder was trained on
 SEVERAL_FRAMES, FLY_BACK, ROW_OFFSETS = 0.2, 0.2, 0.2  # probabilities
+RELAXED, BENT, TWO_GRAINS = 0.3, 0.25, 0.2
 
 
 def draw_optics(rng: np.random.Generator) -> OpticsConfig:
@@ -94,41 +94,29 @@ def draw_mask(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bo
     return np.asarray(field > rng.uniform(-1.5, 0.3))
 
 
-def random_labelled(
-    rng: np.random.Generator,
-    *,
-    shape: tuple[int, int] = (256, 256),
-    materials: tuple[Material, ...] = TMD,
-    pixel_size_A: tuple[float, float] = (0.11, 0.26),
-    edges: float = 0.12,
-) -> LabelledImage:
-    """Draw one fully randomised labelled image: material, optics, defects, degradations, sometimes an edge.
-
-    Parameters
-    ----------
-    rng
-        Source of every draw.
-    shape
-        Height and width in pixels.
-    materials
-        Crystals to choose from.
-    pixel_size_A
-        Range of the pixel size.
-    edges
-        Probability of a rim or holes.
-    """
-    material = materials[rng.integers(len(materials))]
-    field = draw_field(rng, material, shape, pixel_size_A=pixel_size_A)
+def draw_defects(rng: np.random.Generator) -> DefectConfig:
+    """Draw how many defects there are, from none to twice a usual number, and how far columns are off their sites."""
     scale = float(rng.choice([0.0, 0.3, 1.0, 2.0], p=[0.05, 0.2, 0.5, 0.25]))
-    defects = DefectConfig(
+    return DefectConfig(
         single_vacancy=0.03 * scale,
         double_vacancy=0.006 * scale,
         metal_vacancy=0.004 * scale,
         anion_substitution=0.008 * scale,
         metal_substitution=0.006 * scale,
+        adatom=0.006 * scale,
         jitter_A=float(rng.uniform(0.0, 0.08)),
+        relaxation_A=float(rng.uniform(-0.05, 0.15)) if rng.random() < RELAXED else 0.0,
     )
-    mask = draw_mask(rng, shape) if rng.random() < edges else None
-    optics = draw_optics(rng)
-    ideal = ideal_image(field, optics, defects, rng, stack_factor=float(rng.uniform(0.98, 1.25)), mask=mask)
-    return degrade(ideal, draw_degradation(rng, field.pixel_size_A), rng)
+
+
+def draw_specimen(rng: np.random.Generator) -> SpecimenConfig | None:
+    """Draw a bent, tilted or two-grained crystal now and then; None: flat and single."""
+    if rng.random() >= BENT:
+        return None
+    return SpecimenConfig(
+        ripple_A=float(rng.uniform(0, 1.5)),
+        ripple_wavelength_nm=float(rng.uniform(4, 12)),
+        tilt_x_mrad=float(rng.normal(0, 8)),
+        tilt_y_mrad=float(rng.normal(0, 8)),
+        grain_boundary_deg=float(rng.uniform(5, 55)) if rng.random() < TWO_GRAINS else 0.0,
+    )
