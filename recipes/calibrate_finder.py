@@ -39,24 +39,27 @@ def main() -> None:
     state = torch.load(args.checkpoint, weights_only=True)
     model = state.get("model", state)
     finder = Finder(model["average"], Fusion({}))
-    rng, start, data = np.random.default_rng(args.seed), time.perf_counter(), []
+    rng, start, data, alone = np.random.default_rng(args.seed), time.perf_counter(), [], []
     for index in range(args.images):
-        data.append(collect(finder, draw(rng)))
+        labelled = draw(rng)
+        data.append(collect(finder, labelled))
+        if index % 3 == 0 and not len(data[-1].targets["alone"]):
+            alone.append(collect(finder, labelled, alone=True))
         if index % 10 == 9:
-            print(f"{index + 1} images, {sum(d is None for d in data)} without a lattice, "
-                  f"{time.perf_counter() - start:.0f} s", flush=True)
+            lost = sum(not len(d.targets["anion"]) for d in data)
+            print(f"{index + 1} images, {lost} without a lattice, {time.perf_counter() - start:.0f} s", flush=True)
     held, fit = data[::5], [d for i, d in enumerate(data) if i % 5]
-    fusion = calibrated(None, fit, iterations=600)
+    fusion = calibrated(None, fit + alone, iterations=600)
     f1 = score(fusion, held)
     print(f"F1 of single vacancies on {len(held)} held-out images: {f1:.4f}")
     card = {
-        "data": "random_labelled: MoS2 WS2 MoSe2 WSe2, randomised optics, defects, degradations (simulate/draws.py)",
+        "data": "random_labelled: MoS2 WS2 MoSe2 WSe2 MoTe2, randomised (simulate/random_images.py)",
         "network_steps": int(model["done"]) + args.steps_before,
         "calibration_images": args.images,
         "held_out_f1": round(f1, 4),
         "recipe": "recipes/train_finder.py, then recipes/calibrate_finder.py",
     }
-    finder = finder.with_fusion(calibrated(None, data, iterations=600))
+    finder = finder.with_fusion(calibrated(None, data + alone, iterations=600))
     saved = save_model(args.out, finder.state(), kind="finder", card=card)
     print("saved", saved.path.name, saved.sha256)
 

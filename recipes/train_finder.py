@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--start", type=Path, default=None, help="begin with the weights of a checkpoint or a shipped finder")
+    parser.add_argument("--start", type=Path, default=None, help="begin with these weights (.pt or .safetensors)")
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/finder-tmd.pt"))
     args = parser.parse_args()
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)

@@ -97,7 +97,7 @@ def test_adatoms_touch_the_crystal_from_above_and_have_no_class():
     made = plant(sites, "adatom W 1 /nm2")
     added = made.site < 0
     assert set(made.kinds) == {"A"}
-    assert "A" not in FINDER_CLASSES
+    assert "A" in FINDER_CLASSES
     assert set(made.sublattices) == {"top", "bridge", "hollow"}
     assert (made.elements[added] == "W").all()
     crystal = np.concatenate([made.atoms_px[~added] * SIZE_A, made.heights_A[~added, None]], 1)

@@ -26,12 +26,17 @@ def test_every_true_vacancy_is_a_target_or_counted_as_missed(vacancies, new_find
     assert not data.targets["metal"].any()
 
 
-def test_an_image_without_a_lattice_gives_no_sites(vacancies, new_finder):
+def test_without_a_lattice_the_network_is_collected_alone(vacancies, new_finder):
     drawn, _ = vacancies
     noise = np.random.default_rng(0).normal(size=drawn.image.shape).astype(np.float32)
-    assert collect(new_finder, replace(drawn, image=replace(drawn.image, data=noise))) is None
-    with pytest.raises(ValueError, match="at least one simulated image must be matched"):
-        calibrated(new_finder.fusion, [None])
+    lost = collect(new_finder, replace(drawn, image=replace(drawn.image, data=noise)))
+    alone = collect(new_finder, drawn, alone=True)
+    for data in (lost, alone):
+        assert not any(len(data.targets[role]) for role in ("anion", "metal", "between"))
+        assert len(data.targets["alone"]) > 0
+        assert (data.targets["alone"] == 1).sum() + data.missed == len(drawn.defects)
+    with pytest.raises(ValueError, match="at least one simulated image must be given"):
+        calibrated(new_finder.fusion, [])
 
 
 def test_calibration_teaches_an_ignorant_finder_to_read_the_lattice(draw_crystal, new_finder):
@@ -53,8 +58,9 @@ def test_a_calibrated_finder_finds_planted_vacancies_within_half_a_pixel(draw_cr
     assert np.sqrt(np.mean(np.square(distances))) < 0.3
 
 
-def test_the_score_counts_images_without_sites_as_nothing(vacancies, new_finder):
+def test_the_score_counts_what_no_candidate_is_near(vacancies, new_finder):
     drawn, _ = vacancies
     data = collect(new_finder, drawn)
-    assert score(new_finder.fusion, [None]) == 0
-    assert score(new_finder.fusion, [data, None]) == score(new_finder.fusion, [data])
+    sure = calibrated(None, [data], iterations=300)
+    whole = score(sure, [data])
+    assert score(sure, [replace(data, missed=data.missed + 20)]) < 0.8 * whole

@@ -50,3 +50,8 @@ def test_a_session_without_defects_leaves_the_start_as_it_is():
 def test_the_seed_decides_the_fit():
     first, second = (fit_fusion({"anion": separable()}, iterations=5, seed=3) for _ in range(2))
     torch.testing.assert_close(dict(first.weights), dict(second.weights), rtol=0, atol=0)
+
+
+def test_a_role_without_examples_never_reports():
+    fusion = fit_fusion({"anion": separable()}, iterations=5)
+    np.testing.assert_array_equal(fusion.probabilities(np.ones((3, FEATURES)), "between"), [[1.0, 0.0]] * 3)

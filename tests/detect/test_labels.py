@@ -61,7 +61,7 @@ def test_site_errors_stay_below_the_match_s_own(draw_crystal):
     np.testing.assert_array_equal(inputs[:2], exact[:2])
 
 
-def test_adatoms_are_background_for_the_finder():
+def test_adatoms_have_a_map_of_their_own():
     material, size = get_material("WSe2"), 0.2
     field = Field(
         material=material, vectors_px=lattice_vectors_px(material, size, 5.0), origin_px=(0.0, 0.0), shape=(128, 128),
@@ -70,7 +70,9 @@ def test_adatoms_are_background_for_the_finder():
     defects = DefectConfig(planted="adatom W 1 /nm2", jitter_A=0.0)
     drawn = ideal_image(field, OpticsConfig(), defects, np.random.default_rng(0))
     assert set(drawn.parameters["kinds"]) == {"A"}
-    assert not heat_maps(drawn, make_frame(drawn.image.shape, 3.282 / size)).any()
+    *others, adatoms = heat_maps(drawn, make_frame(drawn.image.shape, 3.282 / size))
+    assert adatoms.max() > 0.9
+    assert not np.any(others)
 
 
 def test_the_sites_of_a_strained_specimen_are_where_its_columns_are():

@@ -44,7 +44,7 @@ def test_the_csv_comes_back_as_it_was(tmp_path):
 
 def test_an_unknown_pixel_size_leaves_the_nm_cells_empty(tmp_path):
     path = table(pixel_size_nm=None).to_csv(tmp_path / "points.csv")
-    assert path.read_text(encoding="utf-8").splitlines()[1].split(",")[-8:-6] == ["", ""]
+    assert path.read_text(encoding="utf-8").splitlines()[1].split(",")[-9:-7] == ["", ""]
     assert np.isnan(read_csv(path)["y_nm"]).all()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +11,20 @@ from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import match
+from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.detect.candidates import NEAR
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.finder import Finder
 from napari_stem_gan.detect.fusion import CLASSES, Fusion, fit_fusion
 from napari_stem_gan.detect.labels import kind_of
 from napari_stem_gan.image import LabelledImage
 
-NEAR = 0.3  # of the neighbour distance: a defect belongs to the site it is this near
 SETTINGS = DetectConfig()
 
 
 @dataclass(frozen=True)
 class SiteData:
-    """Features and true classes of the sites of one labelled image.
+    """Features and true classes of the candidates of one labelled image.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class SiteData:
     targets
         Role ↦ class index ``(N,)`` into `fusion.CLASSES`.
     missed
-        True single anion vacancies that no site is near to.
+        True single anion vacancies that no candidate is near to.
     """
 
     features: Mapping[str, NDArray[np.float64]]
@@ -40,48 +41,60 @@ class SiteData:
     missed: int
 
 
-def collect(finder: Finder, labelled: LabelledImage) -> SiteData | None:
-    """Match a labelled image as a user's image is matched, and gather its sites; None where no lattice is found."""
-    image = labelled.image
-    found = match(image, MatchConfig(material=labelled.parameters["material"]))
-    if not found.accepted:
-        return None
-    sites, features = finder.site_features(image, found, SETTINGS)
-    roles = np.array([c.role for c in sites.material.columns])[sites.column]
-    reach = NEAR * sites.material.neighbour_distance_A / (found.pixel_size_A or 1.0)
+def collect(finder: Finder, labelled: LabelledImage, *, alone: bool = False) -> SiteData:
+    """Match a labelled image as a user's image is matched, and gather its candidates.
+
+    Parameters
+    ----------
+    finder
+        Its network is asked.
+    labelled
+        The image with its truth.
+    alone
+        Whether the network works as if no lattice were found; it does where none is.
+    """
+    image, material = labelled.image, get_material(labelled.parameters["material"])
+    found = match(image, MatchConfig(material=material.key))
+    if alone:
+        found = replace(found, accepted=False)
+    candidates = finder.candidates(image, found, SETTINGS)
+    reach = NEAR * material.neighbour_distance_A / (found.pixel_size_A or image.pixel_size_A or 1.0)
     kinds = [kind_of(d, s) for d, s in zip(labelled.defects, labelled.sublattices, strict=True)]
-    distance, nearest = cKDTree(sites.positions_px).query(labelled.positions_px.reshape(-1, 2))
-    truth = np.full(len(sites), "none", dtype="<U4")
-    for kind, d, site in zip(kinds, distance, nearest, strict=True):
-        if d <= reach and kind in CLASSES[roles[site]]:
-            truth[site] = kind
-    missed = sum(k == "V_X" and d > reach for k, d in zip(kinds, distance, strict=True))
-    targets = {r: np.array([classes.index(t) for t in truth[roles == r]], int) for r, classes in CLASSES.items()}
-    return SiteData({r: features[roles == r] for r in CLASSES}, targets, missed)
+    truth = np.full(len(candidates), "none", dtype="<U4")
+    missed = sum(k == "V_X" for k in kinds)
+    if len(candidates):
+        distance, nearest = cKDTree(candidates.positions_px).query(labelled.positions_px.reshape(-1, 2))
+        for kind, d, place in zip(kinds, distance, nearest, strict=True):
+            if d <= reach and kind in CLASSES[candidates.roles[place]]:
+                truth[place] = kind
+                missed -= kind == "V_X"
+    own = {role: candidates.roles == role for role in CLASSES}
+    targets = {r: np.array([CLASSES[r].index(t) for t in truth[own[r]]], int) for r in CLASSES}
+    return SiteData({r: candidates.features[own[r]] for r in CLASSES}, targets, missed)
 
 
-def calibrated(start: Fusion | None, data: Sequence[SiteData | None], *, iterations: int = 300) -> Fusion:
-    """Fit a fusion to the sites of several images, starting from `start`."""
-    good = [d for d in data if d is not None]
-    if not good:
-        raise ValueError("at least one simulated image must be matched to calibrate; check the pixel size")
+def calibrated(start: Fusion | None, data: Sequence[SiteData], *, iterations: int = 300) -> Fusion:
+    """Fit a fusion to the candidates of several images, starting from `start`."""
+    if not data:
+        raise ValueError("at least one simulated image must be given to calibrate; draw some")
     joined = {
-        r: (np.concatenate([d.features[r] for d in good]), np.concatenate([d.targets[r] for d in good]))
+        r: (np.concatenate([d.features[r] for d in data]), np.concatenate([d.targets[r] for d in data]))
         for r in CLASSES
     }
     return fit_fusion(joined, start=start, iterations=iterations)
 
 
-def score(fusion: Fusion, data: Sequence[SiteData | None], *, threshold: float = 0.5) -> float:
-    """F1 of single anion vacancies over the sites of several images; images without a match count as 0 found."""
+def score(fusion: Fusion, data: Sequence[SiteData], *, threshold: float = 0.5) -> float:
+    """F1 of single anion vacancies over the candidates of several images."""
     hits = false = missed = 0
     for d in data:
-        if d is None:
-            continue
-        probability = fusion.probabilities(d.features["anion"], "anion")
-        found = (probability[:, 1:].argmax(1) == 0) & (probability[:, 1] >= threshold)
-        true = d.targets["anion"] == 1
-        hits += int((found & true).sum())
-        false += int((found & ~true).sum())
-        missed += int((~found & true).sum()) + d.missed
+        missed += d.missed
+        for role in ("anion", "alone"):
+            if not len(d.targets[role]):
+                continue
+            probability = fusion.probabilities(d.features[role], role)
+            found = (probability[:, 1:].argmax(1) == 0) & (probability[:, 1] >= threshold)
+            true = d.targets[role] == 1
+            hits, false = hits + int((found & true).sum()), false + int((found & ~true).sum())
+            missed += int((~found & true).sum())
     return 2 * hits / max(2 * hits + false + missed, 1)

@@ -17,6 +17,7 @@ from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.structure import Sites
 from napari_stem_gan.detect import points as points_room
+from napari_stem_gan.detect.candidates import Candidates, Heat, alone, at_sites, between_sites
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.fcn import make_network
 from napari_stem_gan.detect.frame import Frame, make_frame, network_input, resample
@@ -118,40 +119,44 @@ class Finder:
         *,
         stop: threading.Event | None = None,
         on_progress: Callable[[float], None] | None = None,
-    ) -> NDArray[np.float32]:
-        """Heat maps ``(classes, y, x)`` in the network's frame."""
-        return tile_apply(
+    ) -> Heat:
+        """What the network says in its own frame; `sites` None: without a lattice."""
+        planes = network_input(data, frame, sites)
+        both = tile_apply(
             lambda batch: self._average(batch, config.average_flips),
-            network_input(data, frame, sites),
+            planes,
             tile_px=config.tile_px,
             overlap_px=OVERLAP_PX,
             multiple=8,
-            out_channels=len(FINDER_CLASSES),
+            out_channels=len(FINDER_CLASSES) + 1,
             device=self.device,
             stop=stop,
             on_tile=on_progress,
         )
+        return Heat(both[:-1], both[-1], planes)
 
     def _average(self, batch: Tensor, turns: bool) -> Tensor:
-        """Sigmoid of the network, averaged over quarter turns with a mirror each second."""
-        total = torch.zeros(len(batch), len(FINDER_CLASSES), *batch.shape[2:], device=batch.device)
-        for turn in TURNS if turns else TURNS[:1]:
-            view = torch.rot90(batch, turn, (2, 3))
-            view = view.flip(3) if turn % 2 else view
-            with autocast(self.device):
-                logits = self.network(view.contiguous(memory_format=torch.channels_last))
-            back = logits.float().flip(3) if turn % 2 else logits.float()
-            total += torch.sigmoid(torch.rot90(back, -turn, (2, 3)))
-        return total / (len(TURNS) if turns else 1)
+        """Mean over quarter turns with a mirror each second, and the standard deviation of its largest class."""
+        views = [self._view(batch, turn) for turn in (TURNS if turns else TURNS[:1])]
+        every = torch.stack(views)  # (views, B, classes, y, x)
+        mean = every.mean(0)
+        largest = mean.argmax(1, keepdim=True)
+        spread = every.std(0, correction=0).gather(1, largest)
+        return torch.cat([mean, spread], 1)
 
-    def site_features(
-        self, image: STEMImage, match: LatticeMatch, config: DetectConfig
-    ) -> tuple[Sites, NDArray[np.float64]]:
-        """Sites of a matched image and their features, for fitting a fusion."""
-        frame, sites = _frame(image, match), match.sites(image.shape)
-        scores = points_room.site_scores(self.heat(image.data, frame, sites, config), frame, sites)
-        evidence = _evidence(image, match, frame, sites)
-        return sites, points_room.site_features(scores, evidence, _crystallinity(match, sites))
+    def _view(self, batch: Tensor, turn: int) -> Tensor:
+        """Probability of each class, seen after `turn` quarter turns."""
+        view = torch.rot90(batch, turn, (2, 3))
+        view = view.flip(3) if turn % 2 else view
+        with autocast(self.device):
+            logits = self.network(view.contiguous(memory_format=torch.channels_last))
+        back = logits.float().flip(3) if turn % 2 else logits.float()
+        return torch.sigmoid(torch.rot90(back, -turn, (2, 3)))
+
+    def candidates(self, image: STEMImage, match: LatticeMatch, config: DetectConfig) -> Candidates:
+        """Places that may be defects and their features, for fitting a fusion; peaks where nothing was matched."""
+        frame, sites = _frame(image, match), match.sites(image.shape) if match.accepted else None
+        return _candidates(self.heat(image.data, frame, sites, config), image, match, frame, sites)
 
     def find(
         self,
@@ -190,15 +195,11 @@ class Finder:
         if material.family != "tmd":
             return self._by_evidence(image, match, frame, sites)
         heat = self.heat(image.data, frame, sites, config, stop=stop, on_progress=on_progress)
-        if sites is None:
-            found = points_room.points_at_peaks(heat, frame, material)
-            note = "no lattice was found, so the network worked alone"
-        else:
-            scores = points_room.site_scores(heat, frame, sites)
-            evidence = _evidence(image, match, frame, sites)
-            found = points_room.points_at_sites(sites, scores, evidence, _crystallinity(match, sites), self.fusion)
+        found = points_room.points_of(_candidates(heat, image, match, frame, sites), self.fusion, material)
+        note = "no lattice was found, so the network worked alone"
+        if sites is not None:
             note = f"network and lattice evidence on {len(sites)} sites"
-        return Detection(_table(image, match, found), _to_image(heat, image.shape), FINDER_CLASSES, note)
+        return Detection(_table(image, match, found), _to_image(heat.maps, image.shape), FINDER_CLASSES, note)
 
     def _by_evidence(
         self, image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites | None
@@ -229,6 +230,19 @@ def _frame(image: STEMImage, match: LatticeMatch) -> Frame:
     return make_frame(image.shape, material.constant_A / size)
 
 
+def _candidates(
+    heat: Heat, image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites | None
+) -> Candidates:
+    if sites is None:
+        return alone(heat, frame)
+
+    def crystallinity(positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.ones(len(positions_px)) if match.warp is None else match.warp.crystallinity_at(positions_px)
+
+    on = at_sites(heat, frame, sites, _evidence(image, match, frame, sites), crystallinity(sites.positions_px))
+    return Candidates.joined([on, between_sites(heat, frame, sites, crystallinity)])
+
+
 def _evidence(image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites) -> SiteEvidence:
     fwhm_px = match.fwhm_A / (match.pixel_size_A or 1.0)
     return site_evidence(image.data, frame, sites, fwhm_px)
@@ -252,13 +266,14 @@ def _table(image: STEMImage, match: LatticeMatch, found: points_room.Points) -> 
         frame=image.frame,
         positions_px=found.positions_px,
         pixel_size_nm=None if size is None else size / A_PER_NM,
-        defects=points_room.names_of(found),
+        defects=[str(d) for d in found.defects],
         sublattices=[str(s) for s in found.sublattices],
         confidence=found.confidence,
         extra={
             "network_score": found.network_score,
             "intensity_ratio": found.intensity_ratio,
             "z_score": found.z_score,
+            "confidence_spread": found.confidence_spread,
         },
     )
 

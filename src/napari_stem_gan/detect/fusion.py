@@ -1,7 +1,7 @@
-"""Fuse network and lattice evidence into one calibrated probability per site.
+"""Fuse network and lattice evidence into one calibrated probability per candidate.
 
-A small perceptron for each sublattice role, fitted by cross-entropy on simulated sites, whose share of defects is
-that of the simulation: so its outputs are probabilities there.
+A small perceptron for each role of a candidate (see `candidates`), fitted by cross-entropy on simulated candidates,
+whose share of defects is that of the simulation: so its outputs are probabilities there.
 """
 
 from __future__ import annotations
@@ -14,10 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-ANION_CLASSES = ("none", "V_X", "V_2X", "S_X")
-METAL_CLASSES = ("none", "V_M", "S_M")
-CLASSES = {"anion": ANION_CLASSES, "metal": METAL_CLASSES}
-FEATURES = 10
+from napari_stem_gan.crystal.adatoms import ADATOM_KIND
+from napari_stem_gan.crystal.defects import FINDER_CLASSES
+
+ANION_CLASSES = ("none", "V_X", "V_2X", "S_X", ADATOM_KIND)
+METAL_CLASSES = ("none", "V_M", "S_M", ADATOM_KIND)
+CLASSES = {
+    "anion": ANION_CLASSES,
+    "metal": METAL_CLASSES,
+    "between": ("none", ADATOM_KIND),
+    "alone": ("none", *FINDER_CLASSES),
+}
+FEATURES = len(FINDER_CLASSES) + 5
 HIDDEN = 16
 
 
@@ -34,7 +42,12 @@ class Fusion:
     weights: Mapping[str, Tensor]
 
     def probabilities(self, features: NDArray[np.float64], role: str) -> NDArray[np.float64]:
-        """Class probabilities ``(N, classes)`` of sites with features ``(N, FEATURES)``; see `CLASSES`."""
+        """Class probabilities ``(N, classes)`` of candidates with features ``(N, FEATURES)``; see `CLASSES`.
+
+        A role that was fitted to nothing has no defects.
+        """
+        if f"{role}.mean" not in self.weights:
+            return np.eye(len(CLASSES[role]))[np.zeros(len(features), int)]
         x = torch.as_tensor(features, dtype=torch.float32)
         x = (x - self.weights[f"{role}.mean"]) / self.weights[f"{role}.std"]
         for layer in (0, 2, 4):

@@ -1,22 +1,24 @@
-"""From heat maps and lattice sites to points: features per site, peaks without a lattice, names."""
+"""From candidates to points: fused probability, its spread, and names."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_stem_gan.crystal.adatoms import ADATOM_KIND
 from napari_stem_gan.crystal.cell import column_brightness
 from napari_stem_gan.crystal.defects import ANION_FOREIGN, FINDER_CLASSES, METAL_FOREIGN, defect_name
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.structure import Sites
-from napari_stem_gan.detect.frame import Frame
-from napari_stem_gan.detect.fusion import CLASSES, FEATURES, Fusion
+from napari_stem_gan.detect.candidates import ALONE, BETWEEN, Candidates
+from napari_stem_gan.detect.fusion import CLASSES, Fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence
 
-SEARCH_PX = 5
+ROLES = ("anion", "metal")
+SURE, LARGEST_STEP = (0.01, 0.99), 3.0
 LOWEST_CONFIDENCE = 0.05
 LEAST_CRYSTALLINITY = 0.3
 
@@ -29,75 +31,72 @@ class Points:
     ----------
     positions_px
         Shape ``(N, 2)`` as (y, x) in image pixels.
-    kinds
-        Class of the finder, e.g. ``V_X``.
+    kinds, defects
+        Class of the finder, e.g. ``V_X``, and name, e.g. ``V_Se``.
     sublattices
-        Sublattice of each point.
-    confidence, network_score, intensity_ratio, z_score
-        Fused probability; the network's own score; brightness over its neighbours; how many spreads darker.
+        Sublattice of each point; of adatoms ``top`` or ``between``.
+    confidence, network_score, intensity_ratio, z_score, confidence_spread
+        Fused probability; the network's own score; brightness over its neighbours; how many spreads darker; how far
+        the probability moves (one standard deviation) as the network's views disagree.
     """
 
     positions_px: NDArray[np.float64]
     kinds: NDArray[np.str_]
+    defects: NDArray[np.str_]
     sublattices: NDArray[np.str_]
     confidence: NDArray[np.float64]
     network_score: NDArray[np.float64]
     intensity_ratio: NDArray[np.float64]
     z_score: NDArray[np.float64]
+    confidence_spread: NDArray[np.float64]
 
 
-def site_scores(heat: NDArray[np.float32], frame: Frame, sites: Sites) -> NDArray[np.float64]:
-    """Largest heat of every class near every site, shape ``(N, classes)``."""
-    index = np.clip(np.rint(frame.to_network(sites.positions_px)).astype(int), 0, np.array(heat.shape[1:]) - 1)
-    near = [ndimage.maximum_filter(h, SEARCH_PX)[index[:, 0], index[:, 1]] for h in heat]
-    return np.stack(near, 1).astype(float)
-
-
-def site_features(
-    scores: NDArray[np.float64], evidence: SiteEvidence, crystallinity: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Features ``(N, FEATURES)`` of the fusion: five logits and five numbers of the lattice evidence."""
-    clipped = np.clip(scores, 1e-5, 1 - 1e-5)
-    features = np.concatenate(
-        [
-            np.log(clipped / (1 - clipped)),
-            np.clip(evidence.ratio, -1, 3)[:, None],
-            np.clip(evidence.z_score, -15, 15)[:, None],
-            np.log(evidence.spread)[:, None],
-            np.clip(evidence.background, -3, 5)[:, None],
-            np.clip(crystallinity, 0, 2)[:, None],
-        ],
-        axis=1,
-    )
-    assert features.shape[1] == FEATURES
-    return features
-
-
-def points_at_sites(
-    sites: Sites,
-    scores: NDArray[np.float64],
-    evidence: SiteEvidence,
-    crystallinity: NDArray[np.float64],
-    fusion: Fusion,
-) -> Points:
-    """Fuse network and evidence on every site; keep those that may be defects."""
-    roles = np.array([c.role for c in sites.material.columns])[sites.column]
-    names = np.array([c.sublattice for c in sites.material.columns])[sites.column]
-    features = site_features(scores, evidence, crystallinity)
-    kinds, confidence = np.full(len(sites), "", dtype="<U4"), np.zeros(len(sites))
+def points_of(candidates: Candidates, fusion: Fusion, material: Material) -> Points:
+    """Judge candidates by the fusion; keep those that may be defects."""
+    kinds, confidence, spread = np.full(len(candidates), "", dtype="<U4"), *np.zeros((2, len(candidates)))
     for role, classes in CLASSES.items():
-        own = np.flatnonzero(roles == role)
+        own = np.flatnonzero(candidates.roles == role)
         if len(own):
-            probability = fusion.probabilities(features[own], role)[:, 1:]
-            best = probability.argmax(1)
+            best = fusion.probabilities(candidates.features[own], role)[:, 1:].argmax(1)
             kinds[own] = np.array(classes[1:])[best]
-            confidence[own] = probability[np.arange(len(own)), best]
-    network = scores[np.arange(len(sites)), [FINDER_CLASSES.index(k) if k else 0 for k in kinds]]
-    keep = (confidence >= LOWEST_CONFIDENCE) & (crystallinity >= LEAST_CRYSTALLINITY)
+            confidence[own], spread[own] = _judged(candidates, own, role, best, fusion)
+    index = np.array([FINDER_CLASSES.index(k) for k in kinds], int)
+    keep = (confidence >= LOWEST_CONFIDENCE) & (candidates.crystallinity >= LEAST_CRYSTALLINITY)
+    elements, names = _sublattices(candidates, kinds, material)
+    defects = names_of(kinds, elements, candidates.intensity_ratio, material)
+    network = candidates.scores[np.arange(len(candidates)), index]
     return Points(
-        sites.positions_px[keep], kinds[keep], names[keep], confidence[keep],
-        network[keep], evidence.ratio[keep], evidence.z_score[keep],
+        candidates.positions_px[keep], kinds[keep], defects[keep], names[keep], confidence[keep], network[keep],
+        candidates.intensity_ratio[keep], candidates.z_score[keep], spread[keep],
     )  # fmt: skip
+
+
+def _judged(
+    candidates: Candidates, own: NDArray[np.intp], role: str, best: NDArray[np.intp], fusion: Fusion
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probability of the likeliest class, and how far it moves when the network's score moves by its disagreement."""
+    rows = np.arange(len(own))
+    channel = np.array([FINDER_CLASSES.index(name) for name in CLASSES[role][1:]])[best]
+    score = np.clip(candidates.scores[own, channel], *SURE)
+    step = np.clip(candidates.disagreement[own] / (score * (1 - score)), 0, LARGEST_STEP)
+
+    def probability(sign: float) -> NDArray[np.float64]:
+        features = candidates.features[own].copy()
+        features[rows, channel] += sign * step
+        return np.asarray(fusion.probabilities(features, role)[rows, best + 1])
+
+    return probability(0.0), np.abs(probability(1.0) - probability(-1.0)) / 2
+
+
+def _sublattices(
+    candidates: Candidates, kinds: NDArray[np.str_], material: Material
+) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Element of the site (without a lattice: that such a defect is on), and the same with what adatoms lie on."""
+    element = {role: next((c.sublattice for c in material.columns if c.role == role), "") for role in ROLES}
+    guess = np.where(np.isin(kinds, ("V_M", "S_M")), element["metal"], element["anion"])
+    adatom, on_site = kinds == ADATOM_KIND, np.isin(candidates.roles, ROLES)
+    elements = np.where((candidates.roles == ALONE) & ~adatom, guess, candidates.sublattices)
+    return elements, np.where(adatom, np.where(on_site, "top", BETWEEN), elements)
 
 
 def points_by_evidence(sites: Sites, evidence: SiteEvidence, crystallinity: NDArray[np.float64]) -> Points:
@@ -112,42 +111,53 @@ def points_by_evidence(sites: Sites, evidence: SiteEvidence, crystallinity: NDAr
     kinds = np.where(roles == "metal", "V_M", np.where(double, "V_2X", "V_X"))
     keep = (confidence >= LOWEST_CONFIDENCE) & (crystallinity >= LEAST_CRYSTALLINITY) & visible[sites.column]
     blank = np.full(int(keep.sum()), np.nan)
+    defects = names_of(kinds, names, evidence.ratio, sites.material)
     return Points(
-        sites.positions_px[keep], kinds[keep], names[keep], confidence[keep],
-        blank, evidence.ratio[keep], evidence.z_score[keep],
+        sites.positions_px[keep], kinds[keep], defects[keep], names[keep], confidence[keep],
+        blank, evidence.ratio[keep], evidence.z_score[keep], blank,
     )  # fmt: skip
 
 
-def points_at_peaks(heat: NDArray[np.float32], frame: Frame, material: Material) -> Points:
-    """Peaks of the heat maps, where no lattice was found and the network works alone."""
-    strongest = heat.max(0)
-    peak = (ndimage.maximum_filter(strongest, 7) == strongest) & (strongest >= LOWEST_CONFIDENCE)
-    index = np.argwhere(peak)
-    best = heat[:, index[:, 0], index[:, 1]].argmax(0)
-    kinds = np.array(FINDER_CLASSES)[best].astype("<U4")
-    element = {role: next(c.sublattice for c in material.columns if c.role == role) for role in ("anion", "metal")}
-    names = np.array([element["metal" if k in ("V_M", "S_M") else "anion"] for k in kinds], dtype="<U2")
-    score = strongest[index[:, 0], index[:, 1]].astype(float)
-    exact = np.array([_centroid(strongest, i) for i in index]).reshape(-1, 2)
-    blank = np.full(len(index), np.nan)
-    return Points(frame.to_image(exact), kinds, names, score, score, blank, blank)
-
-
-def _centroid(image: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Centre of mass in 5×5 pixels around a peak."""
-    y0, x0 = np.maximum(index - 2, 0)
-    part = image[y0 : index[0] + 3, x0 : index[1] + 3].astype(float)
-    yy, xx = np.mgrid[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]]
-    return np.array([(part * yy).sum(), (part * xx).sum()]) / max(part.sum(), 1e-12)
-
-
-def names_of(points: Points) -> list[str]:
+def names_of(
+    kinds: Sequence[str] | NDArray[np.str_],
+    elements: Sequence[str] | NDArray[np.str_],
+    ratios: NDArray[np.float64],
+    material: Material,
+) -> NDArray[np.str_]:
     """Defect names as written to the CSV, e.g. ``V_Se``.
 
-    A substitution is named after the element whose brightness comes nearest, e.g. ``Se_W`` (Se on W).
+    A substitution is named after the element whose brightness comes nearest, e.g. ``Se_W`` (Se on W), an adatom after
+    the element of the crystal whose does (``ad_W``).
+
+    Parameters
+    ----------
+    kinds
+        Classes of the finder.
+    elements
+        Element of the site, '' between sites.
+    ratios
+        Brightness over that of like neighbours; between sites over that of metal columns.
+    material
+        The crystal.
     """
-    rows = zip(points.kinds, points.sublattices, points.intensity_ratio, strict=True)
-    return [defect_name(str(k), str(s), _foreign(str(k), str(s), float(r))) for k, s, r in rows]
+    rows = zip(kinds, elements, ratios, strict=True)
+    return np.array([_name(str(k), str(e), float(r), material) for k, e, r in rows], dtype=str)
+
+
+def _name(kind: str, element: str, ratio: float, material: Material) -> str:
+    if kind == ADATOM_KIND:
+        return f"ad_{_on_top(element, ratio, material)}"
+    return defect_name(kind, element, _foreign(kind, element, ratio))
+
+
+def _on_top(element: str, ratio: float, material: Material) -> str:
+    """The crystal's element whose brightness comes nearest to what an adatom adds; its heaviest where none is known."""
+    own = {c.sublattice: column_brightness(c.atoms) for c in material.columns}
+    heaviest = max(own, key=lambda e: column_brightness((e,)))
+    added = (ratio - 1) * own[element] if element in own else ratio * own[heaviest]
+    if not added > 0:
+        return heaviest if not np.isfinite(ratio) else min(own, key=lambda e: column_brightness((e,)))
+    return min(own, key=lambda e: abs(np.log(column_brightness((e,)) / added)))
 
 
 def _foreign(kind: str, element: str, ratio: float) -> str:

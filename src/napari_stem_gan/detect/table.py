@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_stem_gan.io import atomic_write, write_json
 
 COLUMNS = ("image", "frame", "y_px", "x_px", "y_nm", "x_nm", "defect", "sublattice", "confidence")
-EXTRA_COLUMNS = ("network_score", "intensity_ratio", "z_score")
+EXTRA_COLUMNS = ("network_score", "intensity_ratio", "z_score", "confidence_spread")
 TEXT = ("image", "defect", "sublattice")
 DECIMALS = {"y_px": 4, "x_px": 4, "y_nm": 6, "x_nm": 6}
 

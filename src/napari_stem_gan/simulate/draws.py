@@ -15,7 +15,8 @@ from napari_stem_gan.degrade.contamination import gaussian_field
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.scene import Degradation, Field
 
-TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2", "MoTe2"))  # what the shipped finder was trained on
+# what the shipped finder was trained on
+TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2", "MoTe2"))
 SEVERAL_FRAMES, FLY_BACK, ROW_OFFSETS = 0.2, 0.2, 0.2  # probabilities
 RELAXED, BENT, TWO_GRAINS = 0.3, 0.25, 0.2
 

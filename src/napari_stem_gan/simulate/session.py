@@ -186,5 +186,6 @@ def _scaled(defects: DefectConfig, scale: float) -> DefectConfig:
         metal_vacancy=defects.metal_vacancy * scale,
         anion_substitution=defects.anion_substitution * scale,
         metal_substitution=defects.metal_substitution * scale,
+        adatom=min(defects.adatom * scale, 1.0),
         planted=planted,
     )

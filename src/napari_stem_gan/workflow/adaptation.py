@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.config import SimulateConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PRETRAINED = "cyclegan-compact"
 TRANSLATE_SHARE, FINDER_END = 0.35, 0.75  # shares of the budget at which the CycleGAN and the finder's training end
 PAIRS, PAIR_PX = 6, 512
+PLANTED = DefectConfig(adatom=0.002)
 
 
 def adapt(
@@ -105,7 +107,7 @@ class _Session:
 
         rng = rng or self.rng
         which = int(rng.integers(len(self.matches)))
-        config = SimulateConfig(size_px=size_px, defect_scale=float(rng.choice([0.5, 1.0, 1.5])))
+        config = SimulateConfig(size_px=size_px, defect_scale=float(rng.choice([0.5, 1.0, 1.5])), defects=PLANTED)
         return session_image(self.matches[which], self.fits[which], config, rng)
 
     def draw(self, rng: np.random.Generator, *, size_px: int = PAIR_PX) -> LabelledImage:
@@ -150,7 +152,7 @@ def _tune(
     candidates = {"as shipped": finder}
     if training.done >= 20:
         candidates["tuned"] = Finder(training.average, finder.fusion, finder.device)
-    data: dict[str, list[SiteData | None]] = {name: [] for name in candidates}
+    data: dict[str, list[SiteData]] = {name: [] for name in candidates}
     while (len(data["as shipped"]) < 3 or clock.left(0.97) > clock.seconds() * 0.02) and len(data["as shipped"]) < 20:
         if stop and stop.is_set():
             break

@@ -1,0 +1,201 @@
+"""Vacancies on twelve drawn days that no network was trained on: F1, average precision and calibration of each.
+
+    OMP_NUM_THREADS=1 python benchmarks/detection_drawn_days.py [--seed 12] [--days 12] [--model session.safetensors]
+
+A day has one material, pixel size, probe with aberrations, dose (10⁴ to 10⁵ e/Å², evenly spaced in its logarithm),
+contamination (standard deviation 0 to 0.6 of an anion column), scan and detector; its images differ in place, defects
+and noise. Usual defects: 3 % single anion vacancies, few of every other kind, adatoms. Radius: half the distance of
+nearest columns. "Bound" is the best F1 that counting noise allows an observer who knows everything else: mean images
+with and without the atom differ by d' standard deviations, which with the share of vacancies gives the best F1.
+Calibration error: mean difference of confidence and share of hits over ten bins of confidence, all candidate points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import norm
+
+from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
+from napari_stem_gan.crystal.materials import Material, get_material
+from napari_stem_gan.crystal.structure import lattice_vectors_px
+from napari_stem_gan.degrade.config import log_uniform
+from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.evaluate import evaluate_points, summary
+from napari_stem_gan.detect.labels import kind_of
+from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.simulate.adf import render
+from napari_stem_gan.simulate.batch import column_contrast
+from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.draws import draw_contamination, draw_degradation, draw_optics
+from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
+from napari_stem_gan.simulate.random_images import PERFECT
+from napari_stem_gan.simulate.thickness import projected_weights
+from napari_stem_gan.workflow import consume, detect, match_images
+
+MATERIALS = ("WSe2", "MoS2", "WS2", "MoSe2", "MoTe2")
+SIDE_PX = 768
+USUAL = DefectConfig(adatom=0.002)
+CANDIDATES = DetectConfig(threshold=0.05)
+BINS = np.linspace(0, 1, 11)
+
+
+@dataclasses.dataclass(frozen=True)
+class Day:
+    """What the images of one day have in common."""
+
+    material: Material
+    pixel_size_A: float
+    rotation_deg: float
+    optics: OpticsConfig
+    degradation: Degradation
+    stack_factor: float
+
+    def image(self, rng: np.random.Generator) -> LabelledImage:
+        """One labelled image."""
+        affine = np.eye(2) + rng.uniform(-0.01, 0.01, (2, 2))
+        vectors = lattice_vectors_px(self.material, self.pixel_size_A, self.rotation_deg, affine)
+        y, x = rng.uniform(0, SIDE_PX, 2)
+        field = Field(
+            material=self.material, vectors_px=vectors, origin_px=(y, x), shape=(SIDE_PX, SIDE_PX),
+            pixel_size_A=self.pixel_size_A,
+        )  # fmt: skip
+        ideal = ideal_image(field, self.optics, USUAL, rng, stack_factor=self.stack_factor)
+        return degrade(ideal, self.degradation, rng)
+
+
+def draw_day(number: int, count: int, rng: np.random.Generator, order: np.ndarray) -> Day:
+    """Draw a day; materials come in turn, doses and contamination are spread evenly."""
+    size = log_uniform(rng, 0.12, 0.24)
+    share, dirt = (order[:, number] + 0.5) / count
+    degradation = draw_degradation(rng, size, dose_e_per_A2=(1e4, 1e5), jitter_strength=0.2)
+    dose = 10 ** (4 + share)
+    return Day(
+        get_material(MATERIALS[number % len(MATERIALS)]), size, float(rng.uniform(0, 360)), draw_optics(rng),
+        dataclasses.replace(
+            degradation,
+            detector=dataclasses.replace(degradation.detector, dose_e_per_A2=dose),
+            contamination=dataclasses.replace(draw_contamination(rng), amount=0.6 * dirt),
+        ),
+        float(rng.uniform(1.0, 1.2)),
+    )  # fmt: skip
+
+
+def bound(day: Day) -> float:
+    """Best F1 of an observer limited by counting noise alone."""
+    side, none = 96, dataclasses.replace(PERFECT, jitter_A=0.0)
+    vectors = lattice_vectors_px(day.material, day.pixel_size_A, day.rotation_deg)
+    anion = next(c for c in day.material.columns if c.role == "anion")
+    origin = np.array([side / 2, side / 2]) - np.array(anion.fraction) @ vectors
+    field = Field(
+        material=day.material, vectors_px=vectors, origin_px=(origin[0], origin[1]), shape=(side, side),
+        pixel_size_A=day.pixel_size_A,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    whole = ideal_image(field, day.optics, none, rng, stack_factor=day.stack_factor)
+    made = whole.structure
+    gone = int(np.flatnonzero((made.elements == anion.atoms[0]) & (np.hypot(*(made.atoms_px - side / 2).T) < 1))[0])
+    kept = dataclasses.replace(made, **{
+        name: np.delete(getattr(made, name), gone, 0)
+        for name in ("atoms_px", "elements", "column_size", "heights_A", "depth", "site", "atom_defect")
+    })  # fmt: skip
+    lone = np.hypot(*(kept.atoms_px - side / 2).T) < 1
+    kept = dataclasses.replace(kept, column_size=np.where(lone, 1, kept.column_size))
+    images = []
+    for structure in (made, kept):
+        points, weights = projected_weights(structure, day.optics, stack_factor=day.stack_factor)
+        images.append(render(points, weights, (side, side), pixel_size_A=day.pixel_size_A, optics=day.optics))
+    full, less = (np.asarray(i, float) for i in images)
+    unit = float(column_contrast(torch.from_numpy(full.astype(np.float32))))
+    light = full + day.degradation.contamination.amount * unit
+    dose = day.degradation.detector.dose_e_per_A2 * day.pixel_size_A**2 / (1 + day.degradation.detector.pmt_spread**2)
+    distance = np.sqrt(((full - less) ** 2 / light).sum() * dose)
+    cut, share = np.linspace(-5, 40, 4000), USUAL.single_vacancy
+    hits, false = share * norm.sf(cut - distance), (1 - share) * norm.sf(cut)
+    return float((2 * hits / (hits + false + share)).max())
+
+
+def truth_of(labelled: LabelledImage, kind: str) -> np.ndarray:
+    """True positions ``(N, 2)`` of one class."""
+    kinds = [kind_of(d, s) for d, s in zip(labelled.defects, labelled.sublattices, strict=True)]
+    return labelled.positions_px[np.array(kinds, dtype=str) == kind].reshape(-1, 2)
+
+
+def average_precision(confidence: np.ndarray, hit: np.ndarray, true: int) -> float:
+    """Area under precision over recall, hits given one by one in falling confidence."""
+    order = np.argsort(-confidence, kind="stable")
+    hits = np.cumsum(hit[order])
+    return float((hits / np.arange(1, len(hits) + 1) * hit[order]).sum() / max(true, 1))
+
+
+def calibration_error(confidence: np.ndarray, hit: np.ndarray) -> float:
+    """Expected calibration error over ten bins."""
+    where = np.clip(np.digitize(confidence, BINS) - 1, 0, 9)
+    gaps = [abs(confidence[where == b].sum() - hit[where == b].sum()) for b in range(10)]
+    return float(sum(gaps) / max(len(confidence), 1))
+
+
+def score(found, images: list[LabelledImage], radius_px: float):
+    """F1 of single vacancies at 0.5, confidence and hits of all candidate vacancies, number of true ones."""
+    total, confidence, hits, true = [0, 0, 0, []], [], [], 0
+    for one, labelled in zip(found, images, strict=True):
+        positions = truth_of(labelled, "V_X")
+        points = one.points.where(np.array([kind_of(d, s) == "V_X" for d, s in
+                                            zip(one.points["defect"], one.points["sublattice"], strict=True)], bool))
+        for index, value in enumerate(evaluate_points(points.filter(0.5).positions_px, positions, radius_px)):
+            total[index] = total[index] + value
+        true += len(positions)
+        order = np.argsort(-points["confidence"])
+        free = np.ones(len(positions), bool)
+        for row in order:  # the surest first takes the nearest free truth
+            distance = np.where(free, np.hypot(*(positions - points.positions_px[row]).T), np.inf)
+            near = int(distance.argmin()) if len(distance) else -1
+            hit = near >= 0 and distance[near] <= radius_px
+            free[near] = free[near] and not hit
+            confidence.append(points["confidence"][row])
+            hits.append(hit)
+    return summary(*total, radius_px), np.array(confidence), np.array(hits, bool), true
+
+
+def main() -> None:
+    """Print a line for each day and one for all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument("--days", type=int, default=12)
+    parser.add_argument("--images", type=int, default=2)
+    parser.add_argument("--model", type=Path, default=None)
+    args = parser.parse_args()
+    root = np.random.default_rng(args.seed)
+    order = np.stack([root.permutation(args.days) for _ in range(2)])
+    scores, every, start = [], [], time.perf_counter()
+    for number in range(args.days):
+        rng = np.random.default_rng([args.seed, number])
+        day = draw_day(number, args.days, rng, order)
+        images = [day.image(rng) for _ in range(args.images)]
+        plain = [i.image for i in images]
+        matches = consume(match_images(plain, MatchConfig(material=day.material.key)))
+        radius = day.material.neighbour_distance_A / 2 / day.pixel_size_A
+        found = consume(detect(plain, matches, CANDIDATES, model=args.model))
+        result, confidence, hits, true = score(found, images, radius)
+        scores.append(result.f1)
+        every.append((confidence, hits))
+        dirt, dose = day.degradation.contamination.amount, day.degradation.detector.dose_e_per_A2
+        print(
+            f"day {number + 1:2d} {day.material.key:5s} {day.optics.energy_keV:3.0f} kV {dose:8.1e} e/Å² "
+            f"{day.pixel_size_A:.3f} Å/px dirt {dirt:.2f} | P {result.precision:.3f} R {result.recall:.3f} "
+            f"F1 {result.f1:.3f} AP {average_precision(confidence, hits, true):.3f} "
+            f"ECE {calibration_error(confidence, hits):.3f} bound {bound(day):.3f} "
+            f"({true} true, {sum(m.accepted for m in matches)} of {len(matches)} matched)", flush=True,
+        )  # fmt: skip
+    confidence, hits = (np.concatenate(parts) for parts in zip(*every, strict=True))
+    error, seconds = calibration_error(confidence, hits), time.perf_counter() - start
+    print(f"all: F1 mean {np.mean(scores):.3f} worst {np.min(scores):.3f} ECE {error:.3f}, {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
