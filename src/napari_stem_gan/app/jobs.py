@@ -139,7 +139,7 @@ def _measured(
 ) -> Generator[Any, None, tuple[Any, str]]:
     """What the simulator needs, measured on the images; Stop or an unusual image leaves the matches as they are."""
     try:
-        optics = request.configs["simulate"].optics
+        optics = request.configs["simulate"].probe
         return (yield from workflow.fit(images, matches, optics, most=MOST_MEASURED, stop=stop)), ""
     except Exception as error:
         if not (stop.is_set() or isinstance(error, ValueError)):

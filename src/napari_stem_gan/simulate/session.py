@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.planted import scale_planted
-from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
+from napari_stem_gan.degrade.config import ContaminationConfig, DetectorConfig, ScanConfig
+from napari_stem_gan.degrade.contamination import contamination
+from napari_stem_gan.degrade.noise import Noise
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.simulate.batch import labelled_batch
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
@@ -83,13 +85,17 @@ def _images(
     images = labelled_batch(scenes, rngs, device=device)
     if not config.degrade:
         return images
-    return [_with_background(image, fit) for image, (_, fit) in zip(images, today, strict=True)]
+    return [_noted(image, fit, config) for image, (_, fit) in zip(images, today, strict=True)]
 
 
-def _with_background(labelled: LabelledImage, fit: SessionFit) -> LabelledImage:
-    """Note what the contamination was drawn from."""
-    drawn: dict[str, Any] = {**fit.background.to_dict(), "unit_of_beam": fit.contrast}
-    return replace(labelled, parameters={**labelled.parameters, "contamination": drawn})
+def _noted(labelled: LabelledImage, fit: SessionFit, config: SimulateConfig) -> LabelledImage:
+    """Note what the contamination was drawn from, and what was set by hand."""
+    fitted, by_hand = fit.background.to_dict(), config.instrument.by_hand()
+    chosen = config.instrument.contamination(fitted)
+    drawn = fitted if chosen is None else {**asdict(chosen), "even": _even(fit)}
+    more: dict[str, Any] = {"contamination": {**drawn, "unit_of_beam": fit.contrast}}
+    more |= {"by_hand": by_hand} if by_hand else {}
+    return replace(labelled, parameters={**labelled.parameters, **more})
 
 
 def session_scene(
@@ -107,21 +113,37 @@ def session_scene(
     material = get_material(match.material)
     scene = Scene(
         field=Field(material=material, vectors_px=vectors, origin_px=(y, x), shape=shape, pixel_size_A=size),
-        optics=_near(fit.optics, rng) if config.degrade else fit.optics,
+        optics=config.with_known_aberrations(_near(fit.optics, rng) if config.degrade else fit.optics),
         defects=_scaled(config.defects, config.defect_scale),
         specimen=None if config.specimen == SpecimenConfig() else config.specimen,
         stack_factor=_stack_factor(fit, material, rng),
     )
     if not config.degrade:
         return scene
-    return replace(
-        scene,
-        degradation=Degradation(
-            scan=_near_scan(fit, config.frames, rng), detector=_near_detector(fit, config.frames, rng)
-        ),
-        background=fit.background.field(shape, size, rng, device),
-        background_unit=fit.contrast,
+    by_hand = config.instrument
+    degradation = Degradation(
+        contamination=by_hand.contamination(fit.background.to_dict()) or ContaminationConfig(amount=0.0),
+        scan=by_hand.scan(_near_scan(fit, config.frames, rng)),
+        detector=by_hand.detector(_near_detector(fit, config.frames, rng), fit.detector),
     )
+    background = _background(fit, config, scene, rng, device)
+    return replace(scene, degradation=degradation, background=background, background_unit=fit.contrast)
+
+
+def _background(
+    fit: SessionFit, config: SimulateConfig, scene: Scene, rng: np.random.Generator, device: str | torch.device
+) -> torch.Tensor:
+    """Contamination ``(Y, X)`` like today's, or by hand over the even brightness that lies under today's crystal."""
+    shape, size = scene.field.shape, scene.field.pixel_size_A
+    chosen = config.instrument.contamination(fit.background.to_dict())
+    if chosen is None:
+        return fit.background.field(shape, size, rng, device)
+    return contamination(shape, size, chosen, Noise.of([rng], device)) + _even(fit)
+
+
+def _even(fit: SessionFit) -> float:
+    """Brightness under the clean places of today's crystal, in units of the contrast."""
+    return float(fit.background.quantiles.min())
 
 
 def _near_scan(fit: SessionFit, frames: int, rng: np.random.Generator) -> ScanConfig:
