@@ -20,7 +20,7 @@ from napari_stem_gan.crystal.structure import rotation_matrix
 HIGHEST_INDEX = 8
 SHELLS = 4
 PEAKS_TRIED, PAIRS_TRIED = 60, 24
-REFINED = 24
+REFINED, CANDIDATES = 24, 4
 MOST_SURPRISE = 12.0  # of one reflection; beyond it only the logarithm counts, so that none decides alone
 SURE = 14.0  # surprise that background reaches less than once in a whole spectrum
 PRESENT = 5.0
@@ -68,7 +68,12 @@ def reflections(material: Material, shells: int = SHELLS + 1) -> tuple[NDArray[n
 
 
 def search(
-    found: Spectrum, material: Material, pixel_sizes_A: tuple[float, float], *, candidates: int = 4
+    found: Spectrum,
+    material: Material,
+    pixel_sizes_A: tuple[float, float],
+    *,
+    candidates: int = CANDIDATES,
+    refined: int = REFINED,
 ) -> list[LatticeFit]:
     """Find reciprocal lattices of `material`, most surprising first.
 
@@ -82,6 +87,8 @@ def search(
         Smallest and largest pixel size that may be.
     candidates
         Largest number of lattices returned.
+    refined
+        Number of hypotheses that are refined.
     """
     if len(found.peaks) < 2:
         return []
@@ -90,15 +97,35 @@ def search(
     if not len(trials):
         return []
     worth = _rough_worth(found, hk, trials)
+    best = _distinct(trials[np.argsort(worth)[::-1]], found.bin, refined)
+    return _chosen(found, material, pixel_sizes_A, [refine(found, one) for one in best], candidates)
+
+
+def among(
+    found: Spectrum, material: Material, pixel_sizes_A: tuple[float, float], fits: list[LatticeFit]
+) -> list[LatticeFit]:
+    """Those of lattices found for a crystal of the same shape that could be `material`, judged as `search` does."""
+    known = [np.asarray(np.linalg.inv(f.vectors_px).T, np.float64) for f in fits]
+    return _chosen(found, material, pixel_sizes_A, known, CANDIDATES)
+
+
+def _chosen(
+    found: Spectrum,
+    material: Material,
+    pixel_sizes_A: tuple[float, float],
+    reciprocals: list[NDArray[np.float64]],
+    candidates: int,
+) -> list[LatticeFit]:
+    """Judge the lattices that can be the crystal's; the most surprising first, equivalent ones once."""
     limit = _frequency_limit(found, material, float(np.sqrt(pixel_sizes_A[0] * pixel_sizes_A[1])))
-    fits = []
-    for reciprocal in _distinct(trials[np.argsort(worth)[::-1]], found.bin, REFINED):
-        refined = refine(found, reciprocal)
-        if _plausible(refined, material, pixel_sizes_A):
-            fits.append(_judged(found, material, refined, limit))
+    fits = [_judged(found, material, r, limit) for r in reciprocals if _plausible(r, material, pixel_sizes_A)]
     fits.sort(key=lambda f: -f.surprise)
-    order = _distinct(np.array([np.linalg.inv(f.vectors_px).T for f in fits]).reshape(-1, 2, 2), found.bin, candidates)
-    return [next(f for f in fits if np.array_equal(np.linalg.inv(f.vectors_px).T, r)) for r in order]
+    kept: list[LatticeFit] = []
+    for fit in fits:
+        own = np.asarray(np.linalg.inv(fit.vectors_px).T)
+        if not any(equivalent(own, np.asarray(np.linalg.inv(k.vectors_px).T), found.bin) for k in kept):
+            kept.append(fit)
+    return kept[:candidates]
 
 
 def judge(found: Spectrum, material: Material, vectors_px: NDArray[np.float64]) -> LatticeFit:
@@ -235,12 +262,12 @@ def _distinct(
     for one in reciprocals:
         if len(kept) == most:
             break
-        if not any(_equivalent(one, other, bin_width) for other in kept):
+        if not any(equivalent(one, other, bin_width) for other in kept):
             kept.append(one)
     return kept
 
 
-def _equivalent(one: NDArray[np.float64], other: NDArray[np.float64], bin_width: NDArray[np.float64]) -> bool:
+def equivalent(one: NDArray[np.float64], other: NDArray[np.float64], bin_width: NDArray[np.float64]) -> bool:
     """Whether two reciprocal lattices have the same points near the origin, within about a bin."""
     change = one @ np.linalg.inv(other)
     whole = np.rint(change)
