@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
+from napari_stem_gan.degrade.config import DetectorConfig
 from napari_stem_gan.image import FloatImage
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.config import OpticsConfig
@@ -54,7 +54,7 @@ class OpticsFit:
 
 
 def fit_optics(
-    image: LatticeImage, match: LatticeMatch, optics: OpticsConfig, scan: ScanConfig, detector: DetectorConfig
+    image: LatticeImage, match: LatticeMatch, optics: OpticsConfig, spread_px: Float, detector: DetectorConfig
 ) -> OpticsFit:
     """Fit source size and scale to the average cell; the blur of jitter and detector is known and not counted twice.
 
@@ -66,8 +66,10 @@ def fit_optics(
         Where it lies.
     optics
         The probe; its source size is replaced.
-    scan, detector
-        Fitted jitter and tail.
+    spread_px
+        How far rows are displaced along y and x (standard deviation).
+    detector
+        With the fitted tail.
     """
     sharp = replace(optics, source_size_fwhm_A=0.0)
     clean = _clean_image(match, sharp)
@@ -82,7 +84,7 @@ def fit_optics(
     k2 = (g_y**2 + g_x**2) / (match.pixel_size_A or 0.2) ** 2  # 1/Å²
     decay = np.exp(-((np.pi * SOURCES_A[:, None]) ** 2) * k2 / (4 * np.log(2)))
     still = np.exp(-2 * (np.pi * DefectConfig().jitter_A) ** 2 * k2)  # columns beside their sites are drawn again
-    factor = decay * _known_blur(g_y, g_x, scan, detector) * still
+    factor = decay * _known_blur(g_y, g_x, spread_px, detector) * still
     data, hk = image.spectrum[used], _indices(image.spectrum.shape)[used]
     for _ in range(ALIGNMENTS):
         misfit, weights = _trials(data, columns, factor)
@@ -115,10 +117,9 @@ def _indices(shape: tuple[int, ...]) -> Float:
     return np.stack(np.meshgrid(*(np.fft.fftfreq(n) * n for n in shape), indexing="ij"), -1)
 
 
-def _known_blur(g_y: Float, g_x: Float, scan: ScanConfig, detector: DetectorConfig) -> Complex:
+def _known_blur(g_y: Float, g_x: Float, spread_px: Float, detector: DetectorConfig) -> Complex:
     """What jitter and the detector's tail do to each reflection."""
-    series = 1 - scan.jitter_correlation**2
-    spread = (scan.jitter_y_px * g_y) ** 2 / series + (scan.jitter_x_px * g_x) ** 2 / series
+    spread = (spread_px[0] * g_y) ** 2 + (spread_px[1] * g_x) ** 2
     return np.exp(-2 * np.pi**2 * spread) * tail_transfer(detector.tail_px, g_x)
 
 
