@@ -20,6 +20,7 @@ ON_CRYSTAL = 0.6
 Z_EXPONENT = 1.5
 EXPONENTS = (1.3, 1.9)  # of Z: low and high inner angles (SCIENCE 2.4)
 STACKED = 0.25  # ln of what two atoms in a column give over twice one, with some room
+CHANNELLED = 0.5  # the same for thick columns, where channelling favours one by up to 1.5 (benchmarks/thickness.py)
 LEAST_SIGNAL = 0.3  # share of the average cell that is taken for signal at least
 MOST_NOISE = 0.7  # that a ratio of columns is forgiven
 BRIGHT = 0.1
@@ -182,11 +183,12 @@ def _misfit(material: Material, amplitudes: NDArray[np.float64], spread: NDArray
     bright = ranges.min(0) > np.log(BRIGHT)  # at every exponent: not the oxygen of an oxide
     if bright.sum() < 2:
         return 0.0
+    allowed = CHANNELLED if material.period_A else STACKED
     pairs = [(i, j) for i in np.flatnonzero(bright) for j in np.flatnonzero(bright) if i < j]
     excess = []
     for i, j in pairs:
         ratio, (low, high) = measured[i] - measured[j], np.sort(ranges[:, i] - ranges[:, j])
-        room = STACKED + min(2.0 * float(np.hypot(relative[i], relative[j])), MOST_NOISE)
+        room = allowed + min(2.0 * float(np.hypot(relative[i], relative[j])), MOST_NOISE)
         excess.append(max(low - room - ratio, ratio - high - room, 0.0))
     return float(max(excess))
 
