@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from ase.data import atomic_numbers
 
 from napari_stem_gan.crystal.cell import WIDEST_A
 from napari_stem_gan.crystal.lattice import LatticeMatch
@@ -18,6 +19,9 @@ CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
 WEAK, LARGEST_ERROR = 40.0, 0.004  # a lattice that stands out so little must still be measured so well
 WIDEST = 0.85  # columns, over the lattice constant
 SAME_HAND = 0.02  # goodness between a crystal and its mirror image
+Z_EXPONENT, EXPONENT_SPREAD = 1.56, 0.12
+STACKED, RATIO_SPREAD, THICK_SPREAD = 1.15, 0.2, 0.5  # thick columns saturate
+FAINT = 0.1
 FAR = "the lattice found needs a pixel size far from the given one; check the pixel size and the material"
 
 
@@ -72,13 +76,48 @@ def undistorted(result: LatticeMatch) -> LatticeMatch:
 def best_of(results: Sequence[LatticeMatch]) -> LatticeMatch:
     """The best of several materials: one that leaves reflections out loses to one that has them all."""
     enough = WORSE * max((r.surprise for r in results if r.accepted), default=0.0)
-    return max((r for r in results if r.surprise >= enough or not r.accepted), key=rank)
+    return max((r for r in results if r.surprise >= enough or not r.accepted), key=_choice)
 
 
-def rank(result: LatticeMatch) -> tuple[bool, float]:
-    """Sorts matches of different materials."""
+def _choice(result: LatticeMatch) -> tuple[bool, float, float]:
+    """Sorts matches: by how well lattice, columns and pixel size fit, then by how little the pixel size is wrong."""
+    return result.accepted, round(_rank(result) * _likeness(result), 2), -abs(result.scale_error)
+
+
+def _rank(result: LatticeMatch) -> float:
+    """Goodness of a match, less for drift and for a wrong pixel size."""
     drift = abs(result.shear) + abs(result.stretch)
-    return result.accepted, round(result.goodness * (1 - 2 * min(abs(result.scale_error), 0.3)) / (1 + 4 * drift), 2)
+    return round(result.goodness * (1 - 2 * min(abs(result.scale_error), 0.3)) / (1 + 4 * drift), 2)
+
+
+def _likeness(result: LatticeMatch) -> float:
+    """How likely the measured ratios of bright columns are for the material, 1 where they are as expected.
+
+    Brightness is expected as Z^1.56 (SCIENCE 2.4: 1.38 to 1.74), that of two atoms on top of each other 1.15 times
+    their sum.
+    """
+    if len(result.column_ratios) < 2:
+        return 1.0
+    material = get_material(result.material)
+    columns = {c.sublattice: c.atoms for c in material.columns}
+    expected = {name: _brightness(atoms) for name, atoms in columns.items()}
+    brightest = max(expected, key=lambda name: expected[name])
+    tension = 0.0
+    for name, value in expected.items():
+        if name == brightest or value < FAINT * expected[brightest]:
+            continue
+        numbers = [atomic_numbers[columns[n][0]] for n in (name, brightest)]
+        own = THICK_SPREAD if material.period_A else RATIO_SPREAD
+        spread = np.hypot(own, EXPONENT_SPREAD * np.log(numbers[0] / numbers[1]))
+        safe = [max(result.column_ratios.get(n, 0.0), 1e-3) for n in (name, brightest)]
+        off = np.log(safe[0] / safe[1]) - np.log(value / expected[brightest])
+        tension = max(tension, abs(float(off / spread)))
+    return 1 / (1 + 0.5 * tension**2)
+
+
+def _brightness(atoms: tuple[str, ...]) -> float:
+    stacked = STACKED if len(atoms) > 1 else 1.0
+    return float(stacked * sum(atomic_numbers[a] ** Z_EXPONENT for a in atoms))
 
 
 def with_doubt(best: LatticeMatch) -> LatticeMatch:
@@ -98,7 +137,7 @@ def with_doubt(best: LatticeMatch) -> LatticeMatch:
 def with_twins(best: LatticeMatch, results: Sequence[LatticeMatch]) -> LatticeMatch:
     """Say which other materials the lattice and its columns cannot tell from the best; without a pixel size, refuse."""
     near = [r for r in results if r.accepted and r.surprise > TWIN * best.surprise and r.material != best.material]
-    twins = [r for r in near if rank(r)[1] > TWIN * rank(best)[1]]
+    twins = [r for r in near if _rank(r) > TWIN * _rank(best)]
     if not twins:
         return best
     told = ", ".join(r.label for r in twins)

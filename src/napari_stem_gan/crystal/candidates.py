@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.advice import TWIN, WORSE, doubt, refused, undistorted, verdict
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.lattice import LatticeMatch
+from napari_stem_gan.crystal.lattice_fit import LatticeFit, equivalent
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.place import Settled, lay, settle
-from napari_stem_gan.crystal.search import LatticeFit, equivalent
 from napari_stem_gan.crystal.shapes import Wanted, search_all
 from napari_stem_gan.crystal.spectrum import Spectrum
 from napari_stem_gan.image import STEMImage
@@ -72,10 +72,11 @@ class Trial:
     def _measured(self, vectors_px: NDArray[np.float64]) -> Settled:
         """The lattice as measured, in the cell of `vectors_px`; measured once whatever cells it is found in."""
         wanted = np.asarray(np.linalg.inv(vectors_px).T)
-        for known in self._settled:
-            if equivalent(wanted, np.asarray(np.linalg.inv(known.vectors_px).T), self.found.bin):
-                change = np.rint(vectors_px @ np.linalg.inv(known.vectors_px))
-                return known if np.array_equal(change, np.eye(2)) else self._recast(known, change)
+        known = np.array([np.linalg.inv(k.vectors_px).T for k in self._settled]).reshape(-1, 2, 2)
+        for index in np.flatnonzero(equivalent(wanted, known, self.found.bin)):
+            settled = self._settled[index]
+            change = np.rint(vectors_px @ np.linalg.inv(settled.vectors_px))
+            return settled if np.array_equal(change, np.eye(2)) else self._recast(settled, change)
         self._settled.append(settle(self.image, self.found, vectors_px))
         return self._settled[-1]
 
