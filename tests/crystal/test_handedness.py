@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.handedness import both_hands, turned_over
-from napari_stem_gan.crystal.match import match
+from napari_stem_gan.crystal.match import match, snap
 from napari_stem_gan.crystal.materials import MATERIALS, get_material
 from napari_stem_gan.crystal.structure import fill_field
 from napari_stem_gan.crystal.symmetry import has_mirror
@@ -99,3 +99,30 @@ def test_a_refusal_speaks_of_the_crystal_that_was_asked_for(pinwheel):
     found = match(noise, MatchConfig(material=f"{pinwheel} [001]"))
     assert not found.accepted
     assert found.material.endswith("[001]")
+
+
+def test_a_crystal_placed_by_hand_gets_its_own_hand(draw_crystal, pinwheel):
+    drawn = draw_crystal(f"{pinwheel} [00-1]", rotation_deg=21.0)
+    placed = np.array(drawn.parameters["vectors_px"]) * 1.03
+    found = snap(
+        as_image(drawn), MatchConfig(), material=f"{pinwheel} [001]", lattice_vectors_px=placed,
+        origin_px=np.array([100.0, 100.0]),
+    )  # fmt: skip
+    assert found.accepted, found.reason
+    assert found.material.endswith("[00-1]")
+    assert largest_miss_px(found, drawn) < 0.4
+
+
+@pytest.mark.parametrize("axes", [("[010]", "[0-10]"), ("[0-10]", "[010]")])
+def test_a_mirrored_twin_is_a_grain_of_the_other_hand(draw_crystal, oblique, axes):
+    left, right = (
+        draw_crystal(f"{oblique} {axis}", rotation_deg=turn, shape=(384, 512)).image
+        for axis, turn in zip(axes, (5.0, 40.0), strict=True)
+    )
+    both = np.where(np.arange(512) < 270, left.data, right.data)
+    image = STEMImage(data=both, pixel_size_A=left.pixel_size_A, name="twin")
+    found = match(image, MatchConfig(material=f"{oblique} [010]"))
+    assert found.accepted, found.reason
+    assert found.material.endswith(axes[0])
+    assert [g.material.rsplit(" ", 1)[1] for g in found.other_grains] == [axes[1]]
+    assert found.other_grains[0].rotation_deg % 180 == pytest.approx(40.0, abs=2.0)

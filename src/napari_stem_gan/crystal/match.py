@@ -22,6 +22,7 @@ from napari_stem_gan.image import A_PER_NM, STEMImage
 __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
 SNAPPED = 0.3  # of the goodness that Match needs: a lattice that a user placed needs less of it
+LARGEST_CHANGE = 0.25  # of the cell's area, from where it was placed
 
 
 def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None = None) -> LatticeMatch:
@@ -87,14 +88,16 @@ def snap(
     trial = Trial(image, spectrum(image.data), _nominal(image, config), config)
     found, nominal = trial.found, trial.nominal
     near = _around(found, _transposed_inverse(lattice_vectors_px))
-    fits = [judge(found, crystal, _transposed_inverse(r)) for r in near]
-    fits = [f for f in fits if abs(np.linalg.det(f.vectors_px) / np.linalg.det(lattice_vectors_px) - 1) < 0.25]
-    fits = [f for f in fits if f.surprise > LEAST_SURPRISE / 2]
-    if not fits:
+    near = [r for r in near if abs(np.linalg.det(lattice_vectors_px @ r.T) - 1) < LARGEST_CHANGE]
+    fits = [(hand, judge(found, hand, _transposed_inverse(r))) for hand in both_hands(crystal) for r in near]
+    best = {h.key: (f, h) for h, f in sorted(fits, key=lambda one: one[1].surprise) if f.surprise > LEAST_SURPRISE / 2}
+    if not best:
         return refused("no lattice was found near the one placed by hand", crystal, nominal)
-    result = trial.place(max(fits, key=lambda f: f.surprise), crystal, any_size=True)
+    results = [trial.place(fit, hand, any_size=True) for fit, hand in best.values()]
+    result = best_of(results)
     if not result.accepted:
         return result
+    result = with_hand(result, results, crystal)
     least = SNAPPED * config.min_goodness
     if result.goodness < least:
         reason = f"{crystal.label} does not fit where it was placed (goodness {result.goodness:.2f}, not {least:.2f})"
