@@ -199,6 +199,7 @@ def test_labels_carry_the_unit():
     assert field_label("energy_keV") == "Energy (keV)"
     assert field_label("count") == "Count"
     assert field_label("dose_e_per_A2") == "Dose (e/Å²)"
+    assert field_label("pmt_spread") == "PMT spread"
     assert field_label("row_offset_e") == "Row offset (e⁻)"
     assert field_label("clusters_per_100nm2") == "Clusters (/100 nm²)"
     assert field_label("C12") == "C12 (Å)"

@@ -147,7 +147,9 @@ def test_contamination_by_hand_replaces_today_s_field_over_its_even_brightness(m
 
 
 def test_known_aberrations_are_drawn_exactly_and_the_others_around_the_fit(match, fit):
-    optics = drawn(match, fit, aberrations="C23=50 nm, phi23=0.3").parameters["optics"]
+    parameters = drawn(match, fit, aberrations="C23=50 nm, phi23=0.3").parameters
+    assert parameters["by_hand"] == {"C23": pytest.approx(500.0), "phi23": 0.3}
+    optics = parameters["optics"]
     assert (optics["C23"], optics["phi23"]) == (pytest.approx(500.0), 0.3)
     assert optics["C21"] > 0
     ideal = drawn(match, fit, aberrations="A2=20 nm", degrade=False).parameters["optics"]

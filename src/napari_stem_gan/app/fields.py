@@ -88,7 +88,7 @@ def field_label(name: str) -> str:
         name, unit = stem, f" ({UNITS[last]})"
     else:
         unit = ""
-    words = name.replace("_", " ")
+    words = name.replace("_", " ").replace("pmt", "PMT")
     return words[:1].upper() + words[1:] + unit
 
 

@@ -110,7 +110,7 @@ class SimulateConfig:
     defect_scale: float = 1.0
     """Multiplies the fractions of all defects (1 = about 3 % single vacancies); planted amounts stay as given."""
     degrade: bool = True
-    """Add contamination, scan distortions and counting noise fitted to today's image."""
+    """Add contamination, scan distortions and counting noise, as fitted to today's image or set by hand."""
     seed: int = 0
     """Seed of every random draw."""
     frames: int = 1

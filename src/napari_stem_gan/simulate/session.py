@@ -17,6 +17,7 @@ from napari_stem_gan.degrade.config import ContaminationConfig
 from napari_stem_gan.degrade.contamination import contamination
 from napari_stem_gan.degrade.noise import Noise
 from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.simulate.aberrations import read_aberrations
 from napari_stem_gan.simulate.batch import labelled_batch
 from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.simulate.fit import SessionFit
@@ -81,17 +82,18 @@ def _images(
 ) -> list[LabelledImage]:
     scenes = [session_scene(m, f, config, rng, device=device) for (m, f), rng in zip(today, rngs, strict=True)]
     images = labelled_batch(scenes, rngs, device=device)
-    if not config.degrade:
-        return images
     return [_noted(image, fit, config) for image, (_, fit) in zip(images, today, strict=True)]
 
 
 def _noted(labelled: LabelledImage, fit: SessionFit, config: SimulateConfig) -> LabelledImage:
     """Note what the contamination was drawn from, and what was set by hand."""
-    fitted, by_hand = fit.background.to_dict(), config.instrument.by_hand()
-    chosen = config.instrument.contamination(fitted)
-    drawn = fitted if chosen is None else {**asdict(chosen), "even": _even(fit)}
-    more: dict[str, Any] = {"contamination": {**drawn, "unit_of_beam": fit.contrast}}
+    by_hand, more = read_aberrations(config.aberrations), dict[str, Any]()
+    if config.degrade:
+        by_hand |= config.instrument.by_hand()
+        fitted = fit.background.to_dict()
+        chosen = config.instrument.contamination(fitted)
+        drawn = fitted if chosen is None else {**asdict(chosen), "even": _even(fit)}
+        more["contamination"] = {**drawn, "unit_of_beam": fit.contrast}
     more |= {"by_hand": by_hand} if by_hand else {}
     return replace(labelled, parameters={**labelled.parameters, **more})
 
