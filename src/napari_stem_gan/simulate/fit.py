@@ -44,11 +44,12 @@ class SessionFit:
     Parameters
     ----------
     optics
-        Probe with the source size that gives today's column width.
+        Probe with the source size and the low aberrations that give today's columns.
     detector
         Dose, tail, row noise, gain, offset, clipping and digits that give today's noise and brightness.
     scan
-        Jitter per axis and its correlation from row to row, slow wander, the lag after the fly-back.
+        Jitter per axis and its correlation from row to row, slow wander, the lag after the fly-back, the fast-scan
+        smear.
     contrast
         Contrast of the clean simulation (its 90 % minus 5 % quantile) as a fraction of the beam.
     background
@@ -110,8 +111,8 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     match
         Its lattice.
     optics
-        Beam energy, convergence, detector angles and aberrations; None: 80 kV, 25 mrad, 63–200 mrad. Its source size
-        is replaced.
+        Beam energy, convergence and detector angles; None: 80 kV, 25 mrad, 63–200 mrad. Its source size is replaced,
+        and its defocus, astigmatism, coma and three-fold astigmatism as far as the image tells them.
 
     Raises
     ------
@@ -131,9 +132,10 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     )  # fmt: skip
     counted, more = _counting(split, noise, probe, background, size)
     detector, rough = _detector(image.data, rows, noise, counted, float(split.background.mean()))
-    errors |= more | rough | {"source_size_fwhm_A": probe.errors["source_size_fwhm_A"]}
+    errors |= more | rough | {name: error for name, error in probe.errors.items() if name != "scale"}
     errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
     background = background.lifted(counted["pedestal"] / (probe.scale * probe.contrast))
+    scan = replace(scan, **probe.smear)
     return SessionFit(probe.optics, detector, scan, probe.contrast, background, errors, probe.column_ratios)
 
 
