@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from qtpy.QtCore import QEvent, QObject
 
 import napari_stem_gan
 from napari_stem_gan.app import settings
@@ -265,3 +266,28 @@ def test_arrows_of_an_empty_field_start_from_what_stands_for_it(qtbot):
 )
 def test_a_hint_is_as_short_as_one_would_type_it(value, text):
     assert short_number(value) == text
+
+
+class ShownWindows(QObject):
+    """Collects the widgets that are shown as windows of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[QObject] = []
+
+    def eventFilter(self, watched, event):  # noqa: N802
+        if event.type() == QEvent.Type.Show and watched.isWidgetType() and watched.isWindow():
+            self.seen.append(watched)
+        return False
+
+
+def test_no_group_flashes_up_as_a_window_while_the_form_is_built(qtbot, qapp):
+    from napari_stem_gan.simulate.config import SimulateConfig
+
+    windows = ShownWindows()
+    qapp.installEventFilter(windows)
+    form = ConfigForm(SimulateConfig(), basic=("count", "instrument"))
+    qapp.removeEventFilter(windows)
+    qtbot.addWidget(form)
+
+    assert not windows.seen

@@ -165,8 +165,8 @@ class ConfigForm(QWidget):
         """Some fields under a header of their own; no header where there are none."""
         fold = Fold(title)
         fold.set_content(self._rows(names))
-        fold.setVisible(bool(names))
         layout.addWidget(fold)
+        fold.setVisible(bool(names))  # after it has a parent: without one it would flash up as a window
         return fold
 
     def _rows(self, names: list[str]) -> QFormLayout:

@@ -120,7 +120,8 @@ class SimulateConfig:
     defects: DefectConfig = field(default_factory=DefectConfig)
     """What is planted."""
     optics: OpticsConfig = field(default_factory=OpticsConfig)
-    """Probe and detector that the fit starts from; its source size is fitted."""
+    """Probe and detector that the fit starts from; source size and low aberrations are fitted where the image tells
+    them."""
     aberrations: str = ""
     """Known aberrations, used exactly in place of those of the optics and of drawn ones: C23=50 nm, phi23=0.3, or
     components (C23a), or names of CEOS correctors (A2), without a unit in Å and rad; or a JSON file with them."""
