@@ -75,14 +75,8 @@ class Trial:
         known = np.array([np.linalg.inv(k.vectors_px).T for k in self._settled]).reshape(-1, 2, 2)
         for index in np.flatnonzero(equivalent(wanted, known, self.found.bin)):
             settled = self._settled[index]
-            change = np.rint(vectors_px @ np.linalg.inv(settled.vectors_px))
-            return settled if np.array_equal(change, np.eye(2)) else self._recast(settled, change)
+            return settled.recast(np.rint(vectors_px @ np.linalg.inv(settled.vectors_px)))
         self._settled.append(settle(self.image, self.found, vectors_px))
-        return self._settled[-1]
-
-    def _recast(self, known: Settled, change: NDArray[np.float64]) -> Settled:
-        """The same lattice in another cell."""
-        self._settled.append(Settled(change @ known.vectors_px, known.warp, known.covariance))
         return self._settled[-1]
 
 

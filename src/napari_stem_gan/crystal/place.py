@@ -11,6 +11,7 @@ from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.search import LARGEST_DISTORTION, NYQUIST, LatticeFit, half_plane
+from napari_stem_gan.crystal.sense import misfit
 from napari_stem_gan.crystal.sharpen import sharpened
 from napari_stem_gan.crystal.spectrum import Spectrum, central_crop
 from napari_stem_gan.crystal.warp import (
@@ -29,7 +30,8 @@ COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must 
 LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
 ROWS_MATTER = 10.0
 SAME_SHELL = 0.1
-SURE_BY = 0.01  # correlation between two ways to lie on the lattice
+CLEAR_BY = 0.3  # correlation between two ways to lie on the lattice with round columns: no need to look closer
+SURE_BY = 6.0  # squares left over between two ways to lie on the lattice, in units of the noise
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
 SMALL_GRADIENT = 5e-5
 WEAK_SIGNAL = 1000.0
@@ -55,9 +57,13 @@ class Settled:
     covariance: NDArray[np.float64]
     _cells: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
+    def recast(self, change: NDArray[np.float64]) -> Settled:
+        """The same lattice with the cell ``change @ vectors``."""
+        return Settled(change @ self.vectors_px, self.warp, self.covariance, self._cells)
+
     def average_cell(self, image: STEMImage, vectors_px: NDArray[np.float64]) -> NDArray[np.float64]:
         """The average of a cell of this lattice, computed once for all crystals that have it."""
-        key = np.asarray(vectors_px, np.float64).tobytes()
+        key = (np.asarray(vectors_px, np.float64).round(6) + 0.0).tobytes()
         if key not in self._cells:
             self._cells[key] = average_cell(image.data, vectors_px, self.warp)
         return self._cells[key]
@@ -202,7 +208,16 @@ def _laid(
         options.append((cell.correlation - cell.misfit, vectors, cell))
     options.sort(key=lambda option: -option[0])
     _, vectors, cell = options[0]
-    return vectors, cell, len(options) == 1 or options[0][0] - options[1][0] > SURE_BY
+    if len(options) == 1 or options[0][0] - options[1][0] > CLEAR_BY:
+        return vectors, cell, True
+    judged = []
+    for _, vectors, cell in options:
+        left, count = misfit(settled.average_cell(image, vectors), material, vectors, pixel_size_A, cell)
+        judged.append((left, count, vectors, cell))
+    judged.sort(key=lambda option: option[0])
+    left, count, vectors, cell = judged[0]
+    gain = (judged[1][0] - left) / max(left / count, 1.0)
+    return vectors, cell, gain > SURE_BY
 
 
 def _doubt(cell: CellFit, material: Material, largest: float) -> str:

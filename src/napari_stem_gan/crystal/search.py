@@ -32,6 +32,8 @@ __all__ = [
 
 PEAKS_TRIED, PAIRS_TRIED = 60, 24
 REFINED, CANDIDATES = 24, 4
+HELD = 3.0  # weight of the lattice as it is while it is refined: a single faint peak must not bend it
+LOCAL = 1.001  # where a bin beside the highest of a window is higher, that is the flank of another peak
 LARGEST_SKEW, LARGEST_RATIO = np.deg2rad(9.0), 0.16
 
 
@@ -155,10 +157,12 @@ def refine(found: Spectrum, reciprocal: NDArray[np.float64]) -> NDArray[np.float
         near = (np.hypot(*frequency.T) < reach * first) & (np.abs(frequency) < NYQUIST).all(1)
         where, ratio = found.locate(frequency[near], bins)
         weight = np.maximum(np.minimum(found.surprise(ratio), 40.0) - chance(bins) - 1.0, 0.0)
+        weight = np.where(found.highest(where, 1) > ratio * LOCAL, 0.0, weight)
         if (weight > 0).sum() < 2 or np.linalg.matrix_rank(hk[near] * np.sqrt(weight)[:, None]) < 2:
             continue
-        w = np.sqrt(weight)[:, None]
-        reciprocal = np.asarray(np.linalg.lstsq(hk[near] * w, where * w, rcond=None)[0], np.float64)
+        w, held = np.sqrt(weight)[:, None], np.sqrt(HELD) * np.eye(2)
+        design, target = np.concatenate([hk[near] * w, held]), np.concatenate([where * w, held @ reciprocal])
+        reciprocal = np.asarray(np.linalg.lstsq(design, target, rcond=None)[0], np.float64)
     return reciprocal
 
 
