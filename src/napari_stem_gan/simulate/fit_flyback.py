@@ -57,7 +57,7 @@ def fit_flyback(
         shift = _shift(lag, length, np.arange(width), at_strips, place)
         used = edge.columns_displaced(shift)
     left_out = np.array([_fitted(_without(sums, c), at_strips, place)[:2] for c in range(CHUNKS)])
-    error = np.sqrt((CHUNKS - 1) * left_out.var(0))
+    error = np.hypot(np.sqrt((CHUNKS - 1) * left_out.var(0)), _scatter(sums, at_strips, place, lag, length))
     if gain < LEAST_GAIN or abs(lag) < 2 * error[0] or length < abs(lag):
         usual = ScanConfig()
         least = float(np.abs(left_out[:, 0]).max())
@@ -100,16 +100,31 @@ def _without(sums: tuple[Float, Float], chunk: int) -> tuple[Float, Float]:
     return np.delete(sums[0], chunk, 0), np.delete(sums[1], chunk, 0)
 
 
-def _fitted(sums: tuple[Float, Float], known: Float, place: Float) -> tuple[float, float, float]:
-    """Lag, length and gain in log-likelihood over a uniform stretch alone.
+def _displaced(sums: tuple[Float, Float], known: Float, place: Float) -> tuple[Float, Float, Float, Float]:
+    """Displacement of every strip along x, what is known of it, its place, and the design of a uniform stretch.
 
     `known` is how far each strip is displaced already.
     """
     total, right = sums[0].sum(0), sums[1].sum(0)
     values, information = least_squares(total, right, 1e-3 * np.diagonal(total, axis1=-2, axis2=-1).mean(0))
-    seen, weight = values[:, 3] + known, information[:, 3]
-    seen, weight, x = seen[place > FIRST_COLUMN], weight[place > FIRST_COLUMN], place[place > FIRST_COLUMN]
-    straight = np.stack([np.ones_like(x), x / x.max()], 1)
+    used = place > FIRST_COLUMN
+    x = place[used]
+    return (values[:, 3] + known)[used], information[used, 3], x, np.stack([np.ones_like(x), x / x.max()], 1)
+
+
+def _scatter(sums: tuple[Float, Float], known: Float, place: Float, lag: float, length: float) -> Float:
+    """Standard errors of lag and length from how the strips scatter, which all rows may have in common."""
+    seen, weight, x, straight = _displaced(sums, known, place)
+    fall = np.exp(-x / length)
+    design = np.c_[straight, -fall, -lag * x / length**2 * fall]
+    left, _ = _left(design[:, :3], seen, weight)
+    matrix = design.T @ (design * weight[:, None])
+    return np.sqrt(np.diag(np.linalg.pinv(matrix))[2:] * left / max(len(x) - 4, 1))
+
+
+def _fitted(sums: tuple[Float, Float], known: Float, place: Float) -> tuple[float, float, float]:
+    """Lag, length and gain in log-likelihood over a uniform stretch alone; see `_displaced`."""
+    seen, weight, x, straight = _displaced(sums, known, place)
     misfit, _ = _left(straight, seen, weight)
     trials = [_left(np.c_[straight, -np.exp(-x / length)], seen, weight) for length in LENGTHS_PX]
     left = np.array([m for m, _ in trials])
