@@ -112,7 +112,7 @@ class FakeWorkflow:
         yield from self._steps("simulate", stop)
         return SimulatedSession(tuple(labelled(i) for i in range(2)))
 
-    def adapt(self, images, matches, config, *, device="auto", stop=None):
+    def adapt(self, images, matches, config, *, simulate=None, device="auto", stop=None):
         yield from self._steps("adapt", stop)
         return FakeModel()
 
