@@ -93,7 +93,7 @@ def fit_cell(
     best = (-2.0, np.zeros(2), WIDTHS_A[0])
     spectrum = np.fft.rfft2(cell)
     spectrum[0, 0] = 0.0
-    expected = _expected(material, Z_EXPONENT)
+    expected = expected_brightness(material, Z_EXPONENT)
     for width in WIDTHS_A:
         model = np.fft.rfft2(_model(material, vectors_A, np.zeros(2), width / FWHM, expected))
         model[0, 0] = 0.0
@@ -148,7 +148,7 @@ def _freed(
     spread = np.sqrt(noise * np.diag(np.linalg.pinv(design.T @ design)))
     energy = float((target**2).sum())
     norm = float(np.linalg.norm(model)) * np.sqrt(max(energy - noise_energy, LEAST_SIGNAL * energy)) + 1e-30
-    names = _kinds(material)
+    names = kinds(material)
     strongest = max(float(amplitudes.max()), 1e-30)
     return CellFit(
         origin=np.asarray(found[:2]),
@@ -161,15 +161,15 @@ def _freed(
     )
 
 
-def _kinds(material: Material) -> list[str]:
+def kinds(material: Material) -> list[str]:
     """Sublattices in the order in which they first occur."""
     return list(dict.fromkeys(c.sublattice for c in material.columns))
 
 
-def _expected(material: Material, exponent: float) -> NDArray[np.float64]:
+def expected_brightness(material: Material, exponent: float) -> NDArray[np.float64]:
     """Brightness of one column of each kind, Σ Z^exponent, over the brightest."""
-    value = np.zeros(len(_kinds(material)))
-    for index, kind in enumerate(_kinds(material)):
+    value = np.zeros(len(kinds(material)))
+    for index, kind in enumerate(kinds(material)):
         atoms = next(c.atoms for c in material.columns if c.sublattice == kind)
         value[index] = sum(atomic_numbers[a] ** exponent for a in atoms)
     return value / value.max()
@@ -177,7 +177,7 @@ def _expected(material: Material, exponent: float) -> NDArray[np.float64]:
 
 def _misfit(material: Material, amplitudes: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
     """Excess of |ln ratio| of bright columns over what exponents from 1.3 to 1.9, stacked columns and noise allow."""
-    ranges = np.log(np.stack([_expected(material, e) for e in EXPONENTS]))  # (2, kinds)
+    ranges = np.log(np.stack([expected_brightness(material, e) for e in EXPONENTS]))  # (2, kinds)
     safe = np.maximum(np.maximum(amplitudes, spread), 1e-3 * amplitudes.max() + 1e-30)
     measured, relative = np.log(safe), spread / safe
     bright = ranges.min(0) > np.log(BRIGHT)  # at every exponent: not the oxygen of an oxide
@@ -206,7 +206,7 @@ def _parts(
     gaussian = 2 * np.pi * sigma_A**2 / area * np.exp(-2 * np.pi**2 * sigma_A**2 * g2) * (g2 < HIGHEST_PER_A**2)
     gaussian = gaussian * np.sinc(h / BINS) * np.sinc(k / BINS) * BINS**2
     parts = []
-    for kind in _kinds(material):
+    for kind in kinds(material):
         places = np.array([c.fraction for c in material.columns if c.sublattice == kind]) + origin - 0.5 / BINS
         phase = np.exp(-2j * np.pi * (h[..., None] * places[:, 0] + k[..., None] * places[:, 1])).sum(-1)
         parts.append(np.fft.irfft2(gaussian * phase, s=(BINS, BINS)))
