@@ -3,11 +3,12 @@
     pip install "napari-stem-gan[multislice]"
     python benchmarks/thickness.py [--energy 200] [--configurations 8] [SrTiO3 "Si [110]" "Au [001]" ...]
 
-Every column of at least a tenth of the strongest is measured, and the point farthest from all of them: brightness is
-the column's height over that point, blurred by the source, over that of a crystal of one repeat. Multislice: frozen
-phonons, as many repeats as make 16 nm. The model is its own image of the same crystal, read in the same way. `before`:
-each repeat sees a 25th less of the beam than the one above it, in every column, as up to version 0.3. Errors are root
-mean squares of log ratios over all thicknesses. Half a minute to three minutes a crystal on one thread.
+Every column of at least a tenth of the strongest is measured, blurred by the source, over a crystal of one repeat; and
+the point farthest from all columns, over the first column. Multislice: frozen phonons, as many repeats as make 16 nm.
+The model is its own image of the same crystal, read in the same way. `before`: each repeat sees a 25th less of the beam
+than the one above it, in every column. Errors are root mean squares of log ratios over all thicknesses, of the column
+and of its height over the gap, which multislice fills with what leaves the columns and the model leaves dark. Half a
+minute to three minutes a crystal on one thread.
 abTEM is GPL-3 and used here only.
 """
 
@@ -120,7 +121,7 @@ def single_weights(material: Material, optics: OpticsConfig) -> np.ndarray:
 
 
 def multislice(crystal: Crystal, optics: OpticsConfig, configurations: int) -> np.ndarray:
-    """Height of the measured columns over the gap after each repeat, (repeats, columns)."""
+    """Brightness of the measured columns and the gap after each repeat, (repeats, columns + 1)."""
     period, repeats = crystal.material.period_A, crystal.material.layers
     outer = 1e-3 * optics.adf_outer_mrad / wavelength_A(1.0 * optics.energy_keV)
     sampling = min(COARSEST_A, 1 / (3 * outer))  # the outer angle at two thirds of the highest frequency
@@ -138,7 +139,7 @@ def multislice(crystal: Crystal, optics: OpticsConfig, configurations: int) -> n
         )  # fmt: skip
         values = np.asarray(probe.scan(potential, scan=scan, detectors=detector, lazy=False).array, float)
         total += values.reshape(repeats, len(places), len(weights)) @ weights / configurations
-    return total[:, :-1] - total[:, -1:]
+    return total
 
 
 def source_points(optics: OpticsConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +150,7 @@ def source_points(optics: OpticsConfig) -> tuple[np.ndarray, np.ndarray]:
 
 
 def model(crystal: Crystal, optics: OpticsConfig, factors: np.ndarray) -> np.ndarray:
-    """Height of the measured columns over the gap in the package's image, (repeats, columns)."""
+    """Brightness of the measured columns and the gap in the package's image, (repeats, columns + 1)."""
     weights = (single_weights(crystal.material, optics)[:, None] * np.cumsum(factors, 1))[crystal.kind]  # (N, repeats)
     places = np.concatenate([crystal.columns_A[list(crystal.measured.values())], crystal.gap_A[None]])
     spread = np.fft.irfft2(transfer_tensor(optics, POINTS, tuple(crystal.cell_A)).numpy(), s=POINTS)
@@ -157,8 +158,7 @@ def model(crystal: Crystal, optics: OpticsConfig, factors: np.ndarray) -> np.nda
     transfer = np.fft.fft2(spread).real
     apart = (places[:, None] - crystal.columns_A) / crystal.cell_A  # (places, N, 2)
     turns = np.exp(2j * np.pi * ky * apart[..., :1]) @ transfer * np.exp(2j * np.pi * kx * apart[..., 1:])
-    values = turns.sum(-1).real / crystal.cell_A.prod() @ weights  # (places, repeats)
-    return (values[:-1] - values[-1:]).T
+    return (turns.sum(-1).real / crystal.cell_A.prod() @ weights).T
 
 
 def log_error(found: np.ndarray, true: np.ndarray) -> float:
@@ -166,35 +166,38 @@ def log_error(found: np.ndarray, true: np.ndarray) -> float:
     return float(100 * np.sqrt(np.mean(np.log(np.maximum(found, 1e-9) / true) ** 2)))
 
 
-def growths(crystal: Crystal, optics: OpticsConfig, configurations: int) -> dict[str, np.ndarray]:
-    """Brightness of the measured columns over that of one repeat, (repeats, columns), three times."""
+def images(crystal: Crystal, optics: OpticsConfig, configurations: int) -> dict[str, np.ndarray]:
+    """Brightness of the measured columns and the gap by title, (repeats, columns + 1)."""
     name, repeats = crystal.material.key, crystal.material.layers
     true = multislice(crystal, optics, configurations)
-    one = multislice(build(name, 1), optics, 5 * configurations)[0]  # one repeat is noisy: more of it, and it is quick
-    found = {"multislice": true / one}
+    true[:1] = multislice(build(name, 1), optics, 5 * configurations)  # one repeat alone is noisy, and quick
     before = np.exp(-np.arange(repeats) / LAYERS_BEFORE) * np.ones((len(crystal.material.columns), 1))
-    for title, factors in {"before": before, "now": depth_factors(crystal.material, repeats, optics)}.items():
-        made = model(crystal, optics, factors)
-        found[title] = made / made[0]
-    return found
+    now = depth_factors(crystal.material, repeats, optics)
+    return {"multislice": true, "before": model(crystal, optics, before), "now": model(crystal, optics, now)}
 
 
-def compare(name: str, optics: OpticsConfig, configurations: int) -> list[tuple[str, float, float]]:
-    """Print the growth of every column, and return (column, error before, error now)."""
+def errors(found: dict[str, np.ndarray], column: int) -> list[float]:
+    """Of the column before and now, and of its height over the gap before and now."""
+    values = {title: v[:, column] for title, v in found.items()}
+    heights = {title: v[:, column] - v[:, -1] for title, v in found.items()}
+    grown = [{title: v[1:] / v[0] for title, v in kind.items()} for kind in (values, heights)]
+    return [log_error(g[title], g["multislice"]) for g in grown for title in ("before", "now")]
+
+
+def compare(name: str, optics: OpticsConfig, configurations: int) -> list[tuple[str, list[float]]]:
+    """Print the growth of every column and the gap, and return every column's `errors`."""
     start = time.perf_counter()
     crystal = build(name, max(1, round(THICKNESS_A / get_material(name).period_A)))
-    found = growths(crystal, optics, configurations)
+    found = images(crystal, optics, configurations)
     shown = [n for n in (2, 5, 10, 15, 20, 25, 30, 40) if n <= crystal.material.layers]
     print(f"\n{name}, {optics.energy_keV:g} kV, {optics.thermal_rms_A:g} Å ({time.perf_counter() - start:.0f} s)")
     print(f"{'repeats':22s}" + "".join(f"{n:7d}" for n in shown))
-    rows = []
-    for i, k in enumerate(crystal.measured):
-        label = crystal.material.columns[k].sublattice
+    labels = [crystal.material.columns[k].sublattice for k in crystal.measured]
+    for i, label in enumerate([*labels, "gap"]):
         for title, values in found.items():
-            print(f"{label:10s} {title:11s}" + "".join(f"{values[n - 1, i]:7.2f}" for n in shown), flush=True)
-        errors = [log_error(found[title][1:, i], found["multislice"][1:, i]) for title in ("before", "now")]
-        rows.append((f"{name} {label}", errors[0], errors[1]))
-    return rows
+            grown = values[:, i] / values[0, i if i < len(labels) else 0]
+            print(f"{label:10s} {title:11s}" + "".join(f"{grown[n - 1]:7.2f}" for n in shown), flush=True)
+    return [(f"{name} {label}", errors(found, i)) for i, label in enumerate(labels)]
 
 
 def main() -> None:
@@ -209,9 +212,10 @@ def main() -> None:
     dask.config.set(scheduler="single-threaded")
     optics = optics_at(options.energy, options.thermal)
     rows = [row for name in options.materials for row in compare(name, optics, options.configurations)]
-    print(f"\nerror over all thicknesses, %{'':10s}{'before':>8s}{'now':>8s}")
-    for label, before, now in [*rows, ("mean", *np.mean([r[1:] for r in rows], 0))]:
-        print(f"{label:38s}{before:8.0f}{now:8.0f}")
+    titles = ("column before", "now", "over gap before", "now")
+    print(f"\n{'error over all thicknesses, %':30s}" + "".join(f"{t:>16s}" for t in titles))
+    for label, values in [*rows, ("mean", np.mean([r[1] for r in rows], 0))]:
+        print(f"{label:30s}" + "".join(f"{v:16.0f}" for v in values))
 
 
 if __name__ == "__main__":
