@@ -13,9 +13,9 @@ Against frozen-phonon multislice (``benchmarks/thickness.py``, up to 16 nm; root
 off by 3 to 8 % for Si, GaAs, CeO₂ and SrTiO₃, 19 % for Au [001] and 31 % for Au [110] at 200 kV and 0.08 Å motion (10 %
 on average, 44 % with one saturation for all), by 6 to 16 % at 80 kV and 0.06 Å but for Ti-O in SrTiO₃, 32 % (12 % on
 average, before 32 %). What is missing is mostly smooth: what leaves a column and scatters from others lights the gaps
-between columns, at 16 nm and 200 kV by a tenth to a third of a column, and heavy columns too. At 80 kV it eats the height
-of columns over the gaps, which is off by 26 % on average, of Au by 58 %, and the second repeat is up to 26 % too dark:
-Bragg scattering needs a few repeats to cancel.
+between columns, at 16 nm and 200 kV by a tenth to a third of a column, and heavy columns too. At 80 kV it eats the
+height of columns over the gaps, which is off by 26 % on average, of Au by 58 %, and the second repeat is up to 26 % too
+dark: Bragg scattering needs a few repeats to cancel.
 """
 
 from __future__ import annotations
