@@ -15,13 +15,13 @@ from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
 
 
-def drawn(material, optics, *, dose=5e4, rotation=12.0, seed=0):
-    crystal, rng = get_material(material), np.random.default_rng(seed)
+def drawn(material, optics, *, dose=5e4, rotation=12.0, stack=1.15):
+    crystal, rng = get_material(material), np.random.default_rng(0)
     place = Field(
         material=crystal, vectors_px=lattice_vectors_px(crystal, 0.2, rotation), origin_px=(3.0, 7.0),
         shape=(400, 400), pixel_size_A=0.2,
     )  # fmt: skip
-    ideal = ideal_image(place, optics, DefectConfig(), rng)
+    ideal = ideal_image(place, optics, DefectConfig(), rng, stack_factor=stack)
     return degrade(ideal, Degradation(detector=DetectorConfig(dose_e_per_A2=dose)), rng), place.vectors_px
 
 
@@ -53,7 +53,7 @@ def test_the_sense_is_found_by_match(rotation):
 
 
 def test_columns_that_are_alike_leave_the_sense_unsure():
-    labelled, _ = drawn("WSe2", OpticsConfig(), dose=400.0)
+    labelled, _ = drawn("WSe2", OpticsConfig(), dose=5e3, stack=1.33)  # Se2 as bright as W
     found = match(labelled.image, MatchConfig(material="WSe2"))
     assert found.accepted
     assert UNSURE in found.reason
