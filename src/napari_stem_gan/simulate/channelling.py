@@ -19,9 +19,9 @@ Not in here: neighbouring columns, and what leaves a column and scatters elsewhe
 
 References
 ----------
-.. [1] D. Van Dyck & M. Op de Beeck, Ultramicroscopy 64, 99 (1996), doi:10.1016/0304-3991(96)00008-3.
-.. [2] C. R. Hall & P. B. Hirsch, Proc. R. Soc. A 286, 158 (1965), doi:10.1098/rspa.1965.0136.
-.. [3] S. J. Pennycook & D. E. Jesson, Ultramicroscopy 37, 14 (1991), doi:10.1016/0304-3991(91)90004-P.
+.. [1] D. Van Dyck & M. Op de Beeck, Ultramicroscopy 64, 99 (1996).
+.. [2] C. R. Hall & P. B. Hirsch, Proc. R. Soc. A 286, 158 (1965).
+.. [3] S. J. Pennycook & D. E. Jesson, Ultramicroscopy 37, 14 (1991).
 """
 
 from __future__ import annotations

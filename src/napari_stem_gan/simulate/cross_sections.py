@@ -62,7 +62,7 @@ def partial_cross_section_A2(
 
     References
     ----------
-    .. [1] C. R. Hall & P. B. Hirsch, Proc. R. Soc. A 286, 158 (1965), doi:10.1098/rspa.1965.0136.
+    .. [1] C. R. Hall & P. B. Hirsch, Proc. R. Soc. A 286, 158 (1965).
     """
     angles = (round(energy_keV, 6), round(inner_mrad, 6), round(outer_mrad, 6), round(convergence_mrad, 6))
     return _cross_section(element, *angles, math.inf if diffuse_rms_A is None else round(diffuse_rms_A, 6))
