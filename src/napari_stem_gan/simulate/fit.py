@@ -132,7 +132,7 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     )  # fmt: skip
     counted, more = _counting(split, noise, probe, background, size)
     detector, rough = _detector(image.data, rows, noise, counted, float(split.background.mean()))
-    errors |= more | rough | {name: error for name, error in probe.errors.items() if name != "scale"}
+    errors |= more | rough | {n: error for n, error in probe.errors.items() if n not in ("scale", "brightness")}
     errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
     background = background.lifted(counted["pedestal"] / (probe.scale * probe.contrast))
     scan = replace(scan, **probe.smear)

@@ -87,7 +87,8 @@ class ProbeFit:
         What the fit multiplies the cell's columns with, ``(G,)``, and their brightness, ``(S,)``.
     errors
         One standard error of ``source_size_fwhm_A``, ``C10``, of each component of ``C12``, ``C21`` and ``C23`` in Å,
-        of ``smear_px`` and ``smear_lorentzian``; as large as what was known beforehand where the image tells nothing.
+        of ``smear_px`` and ``smear_lorentzian``, and of the columns' ``brightness`` relative to it; as large as what
+        was known beforehand where the image tells nothing.
     """
 
     optics: OpticsConfig
@@ -263,6 +264,8 @@ class _Problem:
             errors[name] = float(np.sqrt(np.mean(spread[PROBE][mine] ** 2)))
         size = max(found["source_size_fwhm_A"], float(np.sqrt(spread[SOURCE])) / 2, 1e-6)
         errors["source_size_fwhm_A"] = float(min(spread[SOURCE] / (2 * size), WIDEST_SOURCE_A))
+        brightest = FIRST_COLUMN + int(np.abs(x[FIRST_COLUMN:]).argmax())
+        errors["brightness"] = float(spread[brightest] / max(abs(x[brightest]), 1e-30))
         errors |= {"smear_px": float(spread[SMEARED]), "smear_lorentzian": float(min(spread[SHARED], SHARE[1]))}
         factor, weights = self._factor(x)[0], x[FIRST_COLUMN:]
         return ProbeFit(replace(self.optics, **found), float(x[SMEARED]), float(x[SHARED]), factor, weights, errors)

@@ -107,7 +107,8 @@ def fit_optics(
     power = max(float((np.abs(cell.data) ** 2).sum()) - len(cell.data) * image.spread**2, 1e-30)
     scale = float(np.sqrt(power)) / max(expected, 1e-30)
     noise = float(np.linalg.norm(cell.data - cell.columns @ found.weights * found.factor) / np.sqrt(len(cell.data)))
-    errors = {**found.errors, "scale": max(noise, image.spread) / max(float(np.sqrt(power)), 1e-30)}
+    scattered = max(noise, image.spread) / max(float(np.sqrt(power)), 1e-30)
+    errors = {**found.errors, "scale": float(np.hypot(scattered, found.errors["brightness"]))}
     today = _clean_image(match, found.optics)
     scan = {"smear_px": found.smear_px, "smear_lorentzian": found.smear_lorentzian}
     ratios = _ratios(names, found.weights, physical)

@@ -85,9 +85,9 @@ def fit_wander(
     calm = _best(spectrum, scan, None)
     best = min((_best(spectrum, scan, start) for start in STARTS), key=lambda found: float(found.fun))
     there = calm.fun - best.fun > LEAST_GAIN
-    size, length, errors = _posterior(spectrum, _jitter(spectrum, best.x if there else calm.x))
-    if not there:
-        return replace(scan, wander_px=0.0), errors
+    size, length, errors = _posterior(spectrum, _jitter(spectrum, best.x))
+    if not there:  # jitter explains it as well: what could be a wander is its error
+        return replace(scan, wander_px=0.0), errors | {"wander_px": float(np.hypot(size, errors["wander_px"]))}
     return replace(scan, wander_px=size, wander_rows=length), errors
 
 
