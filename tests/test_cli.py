@@ -120,7 +120,7 @@ def test_noise_is_answered_with_a_reason_not_an_error(tmp_path: Path, capsys: py
 def test_simulated_truth_agrees_with_itself(
     sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    like = ("--like", sample_file, "--material", "WSe2", "--count", 1, "--size-px", 128)
+    like = ("--like", sample_file, "--material", "WSe2", "--count", 1, "--size-px", 128, "--defect-scale", 5)
     result = answer(capsys, "simulate", *like, "--out", tmp_path / "new" / "folder")
     (picture,) = result["images"]
     (truth,) = result["truth"]

@@ -65,6 +65,7 @@ class FakeWorkflow:
         self.seen: dict[str, Any] = {}
         self.match: dict[str, Any] = {}
         self.fit_error: Exception | None = None
+        self.fitted: dict[str, Any] = {"optics": {"source_size_fwhm_A": 0.8}, "errors": {"source_size_fwhm_A": 0.03}}
         self.snapped: dict[str, Any] = {}
 
     def RunConfig(self, **configs):  # noqa: N802
@@ -96,8 +97,7 @@ class FakeWorkflow:
         yield FakeProgress("match", 0.5)
         if self.fit_error is not None:
             raise self.fit_error
-        fit = {"optics": {"source_size_fwhm_A": 0.8}, "errors": {"source_size_fwhm_A": 0.03}}
-        return [fit if match.accepted else None for match in matches]
+        return [self.fitted if match.accepted else None for match in matches]
 
     def snap_image(self, image, config, start):
         self.calls.append("snap")
@@ -112,7 +112,7 @@ class FakeWorkflow:
         yield from self._steps("simulate", stop)
         return SimulatedSession(tuple(labelled(i) for i in range(2)))
 
-    def adapt(self, images, matches, config, *, device="auto", stop=None):
+    def adapt(self, images, matches, config, *, simulate=None, device="auto", stop=None):
         yield from self._steps("adapt", stop)
         return FakeModel()
 

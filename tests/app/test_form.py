@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from qtpy.QtCore import QEvent, QObject
 
 import napari_stem_gan
 from napari_stem_gan.app import settings
-from napari_stem_gan.app.fields import field_label, field_sentences, wrong_fields
+from napari_stem_gan.app.fields import field_label, field_sentences, short_number, wrong_fields
 from napari_stem_gan.app.form import ConfigForm
 from napari_stem_gan.app.number_box import NumberBox
 
@@ -158,7 +159,9 @@ def test_the_simulated_session_s_settings_come_back(qtbot):
 
     plain = SimulateConfig()
     optics = replace(plain.optics, C23=40.0, energy_keV=60.0)
+    instrument = replace(plain.instrument, ringing=0.1, offset=-3.5)
     config = replace(plain, optics=optics, specimen=replace(plain.specimen, stacking="3R", layers=2))
+    config = replace(config, instrument=instrument, aberrations="A1=2 nm")
     form = ConfigForm(plain, basic=("count",))
     qtbot.addWidget(form)
 
@@ -197,6 +200,9 @@ def test_labels_carry_the_unit():
     assert field_label("energy_keV") == "Energy (keV)"
     assert field_label("count") == "Count"
     assert field_label("dose_e_per_A2") == "Dose (e/Å²)"
+    assert field_label("pmt_spread") == "PMT spread"
+    assert field_label("row_offset_e") == "Row offset (e⁻)"
+    assert field_label("clusters_per_100nm2") == "Clusters (/100 nm²)"
     assert field_label("C12") == "C12 (Å)"
     assert field_label("phi12") == "φ12 (rad)"
 
@@ -240,3 +246,48 @@ def test_typing_nonsense_keeps_the_last_number(qtbot):
     box.lineEdit().setText("four")
 
     assert box.value() == 4
+
+
+def test_arrows_of_an_empty_field_start_from_what_stands_for_it(qtbot):
+    box = NumberBox(float, optional=True)
+    qtbot.addWidget(box)
+    box.set_hint("0.25")
+    box.stepBy(1)
+    assert box.value() == pytest.approx(0.26)
+
+    box.set_value(None)
+    box.set_hint("as fitted")
+    box.stepBy(1)
+    assert box.value() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3210.4, "3210"), (0.41273, "0.4127"), (5.2e-5, "5.2e-05"), (0.0, "0"), (1e9, "1000000000")]
+)
+def test_a_hint_is_as_short_as_one_would_type_it(value, text):
+    assert short_number(value) == text
+
+
+class ShownWindows(QObject):
+    """Collects the widgets that are shown as windows of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[QObject] = []
+
+    def eventFilter(self, watched, event):  # noqa: N802
+        if event.type() == QEvent.Type.Show and watched.isWidgetType() and watched.isWindow():
+            self.seen.append(watched)
+        return False
+
+
+def test_no_group_flashes_up_as_a_window_while_the_form_is_built(qtbot, qapp):
+    from napari_stem_gan.simulate.config import SimulateConfig
+
+    windows = ShownWindows()
+    qapp.installEventFilter(windows)
+    form = ConfigForm(SimulateConfig(), basic=("count", "instrument"))
+    qapp.removeEventFilter(windows)
+    qtbot.addWidget(form)
+
+    assert not windows.seen

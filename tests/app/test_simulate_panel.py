@@ -57,12 +57,97 @@ def test_without_fits_nothing_is_said():
 def test_the_panel_shows_the_fits_of_the_outcome(qtbot):
     panel = SimulatePanel()
     qtbot.addWidget(panel)
-    one = SimpleNamespace(positions_px=[(1, 2), (3, 4)])
+    one = SimpleNamespace(positions_px=[(1, 2), (3, 4)], parameters={"by_hand": {"jitter_x_px": 0.25}})
 
     remark = panel.show_outcome(Outcome(step="simulate", sources=(), simulated=[one], fits=FITS[:1]))
 
     assert remark == "1 image with 2 planted defects"
     assert "Measured on this image" in panel.result.text()
+    assert "Jitter x (px) 0.25" in panel.result.text()
+
+
+def hint(panel, name):
+    return panel.form.fields["instrument"].fields[name].lineEdit().placeholderText()
+
+
+def test_empty_fields_of_the_instrument_show_what_was_fitted(qtbot):
+    panel = SimulatePanel()
+    qtbot.addWidget(panel)
+    assert {hint(panel, name) for name in panel.form.fields["instrument"].fields} == {"as fitted"}
+
+    panel.show_outcome(Outcome(step="match", sources=(), matches=[], fits=[None, *FITS]))
+
+    assert hint(panel, "dose_e_per_A2") == "3210"  # the middle one
+    assert hint(panel, "jitter_x_px") == "as fitted"  # this fit does not tell
+    assert panel.value().instrument.by_hand() == {}
+
+    panel.show_outcome(Outcome(step="match", sources=(), matches=[], fits=None))
+    assert hint(panel, "dose_e_per_A2") == "as fitted"
+
+
+def test_match_shows_its_measurement_in_the_instrument(bench, fake, finish):
+    workbench = bench()
+    fake.fitted = FITS[0]
+
+    finish(workbench, "match")
+
+    assert hint(workbench.shell.panels["simulate"], "dose_e_per_A2") == "3000"
+
+
+def test_a_number_by_hand_reaches_the_config_and_the_header_says_so(qtbot):
+    panel = SimulatePanel()
+    qtbot.addWidget(panel)
+    instrument = panel.form.fields["instrument"]
+
+    instrument.fields["jitter_x_px"].set_value(0.3)
+    instrument.fields["contamination_amount"].set_value(0.0)
+
+    assert panel.value().instrument.by_hand() == {"jitter_x_px": 0.3, "contamination_amount": 0.0}
+    assert panel.form.groups["instrument"].header.text() == "Instrument · 2 by hand"
+    assert [fold.header.text() for fold in instrument.sections.values()] == [
+        "Detector", "Scan · 1 by hand", "Contamination · 1 by hand"
+    ]  # fmt: skip
+
+
+def test_the_instrument_by_hand_is_kept_for_the_next_session(qtbot):
+    first = SimulatePanel()
+    qtbot.addWidget(first)
+    first.form.fields["instrument"].fields["dose_e_per_A2"].set_value(2000.0)
+    first.form.fields["aberrations"].setText("C23=50 nm")
+    first.keep()
+
+    second = SimulatePanel()
+    qtbot.addWidget(second)
+
+    assert second.value() == first.value()
+    second.reset()
+    assert second.value() == SimulatePanel.default()
+
+
+def test_a_wrong_number_of_the_instrument_is_red_and_its_section_says_so(qtbot):
+    panel = SimulatePanel()
+    qtbot.addWidget(panel)
+    instrument = panel.form.fields["instrument"]
+
+    instrument.fields["gain"].set_value(0.0)
+
+    assert panel.error() == "Instrument: gain must be positive, got 0.0; try 1"
+    assert "not valid" in instrument.sections["Detector"].header.text()
+    assert "not valid" not in instrument.sections["Scan"].header.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("C99=3", "aberration must be one of"), ("C23=5 rad", "the unit of C23 must be"), ("/no/t.json", "readable file")],
+)
+def test_aberrations_that_cannot_be_used_block_start_with_one_sentence(qtbot, text, why):
+    panel = SimulatePanel()
+    qtbot.addWidget(panel)
+
+    panel.form.fields["aberrations"].setText(text)
+
+    assert why in panel.error()
+    assert "ff5c5c" in panel.form.labels["aberrations"].text()
 
 
 def test_what_was_simulated_is_saved_where_the_user_said(bench, fake, finish, qtbot, tmp_path):

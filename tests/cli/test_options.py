@@ -56,6 +56,27 @@ def test_specimen_defects_and_optics_have_flat_options() -> None:
     assert (config.optics.C23, config.optics.energy_keV) == (400.0, 60.0)
 
 
+def test_instrument_and_aberrations_have_flat_options() -> None:
+    words = ("--jitter-x-px", "0.3", "--dose-e-per-A2", "2e3", "--offset", "-5", "--aberrations", "C23=5 nm, phi23=0.3")
+    _, options = parsed("simulate", "--like", "a.tif", "--out", "d", *words)
+    config = config_from(RUN_CONFIGS["simulate"], options)
+    assert config.instrument.by_hand() == {"jitter_x_px": 0.3, "dose_e_per_A2": 2000.0, "offset": -5.0}
+    assert (config.probe.C23, config.probe.phi23) == (50.0, 0.3)
+
+
+def test_help_says_what_an_empty_number_of_the_instrument_means(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("simulate", "--help")
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Image units for one electron. (default: as fitted)" in shown
+
+
+def test_a_number_that_cannot_be_is_refused_with_its_sentence() -> None:
+    _, options = parsed("run", "a.tif", "--out", "d", "--contamination-amount", "-1")
+    with pytest.raises(ValueError, match="contamination_amount must be at least 0"):
+        config_from(RUN_CONFIGS["simulate"], options)
+
+
 def test_one_seed_and_one_tile_size_serve_all_steps() -> None:
     _, options = parsed("run", "a.tif", "--out", "d", "--seed", "5", "--tile-px", "256")
     made = {name: config_from(config, options) for name, config in RUN_CONFIGS.items()}

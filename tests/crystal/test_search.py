@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.crystal.search import reflections, search
+from napari_stem_gan.crystal.search import refine, reflections, search
 from napari_stem_gan.crystal.spectrum import spectrum
 
 
@@ -41,3 +41,15 @@ def test_the_lattice_with_all_reflections_beats_its_harmonics(draw_crystal):
     whole, misfit = lattice_ratio(fits[0].vectors_px, np.array(drawn.parameters["vectors_px"]))
     assert abs(round(np.linalg.det(whole))) == 1
     assert misfit < 0.02
+
+
+def test_a_peak_beside_an_absent_reflection_does_not_bend_the_lattice():
+    """As of WTe2, whose (1 0) a glide line forbids; a streak of something else runs by."""
+    side, reciprocal = 512, np.array([[0.012, 0.068], [-0.038, 0.0067]])  # b1, b2 as (fy, fx)
+    there = [(0, 1), (0, 2), (1, 1), (1, -1), (1, 2), (1, -2), (2, 0), (0, 3)]
+    y, x = np.mgrid[:side, :side]
+    image = np.random.default_rng(0).normal(0, 1.0, (side, side))
+    for frequency in [*(np.array(there) @ reciprocal), reciprocal[0] + np.array([-4.2, 4.2]) / side]:
+        image += np.cos(2 * np.pi * (frequency[0] * y + frequency[1] * x))
+    found = refine(spectrum(image.astype(np.float32)), reciprocal * 1.004)
+    np.testing.assert_allclose(found * side, reciprocal * side, atol=0.15)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from napari_stem_gan.crystal.spectrum import central_crop, spectrum
+from napari_stem_gan.crystal.spectrum import central_crop, power_spectrum, spectrum
 
 
 def wave(frequency, shape=(200, 256), noise=0.3):
@@ -49,3 +50,23 @@ def test_brightness_and_offset_do_not_matter():
 def test_the_crop_is_central():
     data = np.arange(100, dtype=np.float32).reshape(10, 10)
     np.testing.assert_array_equal(central_crop(data, 4), data[3:7, 3:7])
+
+
+def test_the_highest_of_a_window_is_that_of_its_bins():
+    found = spectrum(wave((0.0613, 0.1247), shape=(120, 131)))
+    rows, cols = np.mgrid[:120, :131]
+    frequency = np.stack([(rows - 60) / 120, (cols - 65) / 131], -1)
+    for reach in (1, 2, 3, 5):
+        wanted = ndimage.maximum_filter(found.ratio, 2 * reach + 1)
+        np.testing.assert_array_equal(found.highest(frequency, reach), wanted)
+
+
+@pytest.mark.parametrize("shape", [(96, 128), (97, 128), (96, 129), (97, 129)])
+def test_the_power_is_that_of_the_windowed_image_without_its_row_levels(shape):
+    image = wave((0.06, 0.125), shape=shape)
+    low, high = np.quantile(image[::2, ::2], [0.001, 0.999])
+    rows, cols = (np.hanning(n) for n in shape)
+    level = np.clip(image, low, high)
+    level = level - (level @ cols / cols.sum())[:, None]
+    wanted = np.abs(np.fft.fftshift(np.fft.fft2(level * rows[:, None] * cols))) ** 2
+    np.testing.assert_allclose(power_spectrum(image), wanted, rtol=1e-3, atol=1e-6 * wanted.max())

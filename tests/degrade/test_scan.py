@@ -12,6 +12,7 @@ from napari_stem_gan.degrade.scan import (
     fast_scan_kernel,
     move_systematically,
     row_jitter,
+    wander,
 )
 
 
@@ -137,3 +138,24 @@ def test_a_rows_shift_is_its_step_and_what_is_left_of_the_row_before(phi):
     for step in steps[1:]:
         expected.append(phi * expected[-1] + step)
     np.testing.assert_allclose(series, 2 * (np.array(expected) - np.mean(expected)), atol=1e-4)
+
+
+def test_wander_has_the_asked_spread_and_correlation_length():
+    configs = [ScanConfig(wander_px=0.5, wander_rows=20.0)] * 200
+    series = wander(1024, configs, Noise(list(range(200)))).numpy()
+    assert series.std() == pytest.approx(0.5, rel=0.03)
+    assert abs(series.mean(axis=-1)).max() < 1e-5
+    together = (series[..., 20:] * series[..., :-20]).mean() / series.var()
+    assert together == pytest.approx(np.exp(-0.5), abs=0.03)
+
+
+def test_wander_changes_neither_jitter_nor_images_without_it():
+    calm, restless = (displacement((64, 8), ScanConfig(jitter_x_px=0.4, wander_px=w), Noise([5])) for w in (0.0, 1.0))
+    slow = wander(64, [ScanConfig(wander_px=1.0)], Noise([5]))[0]
+    torch.testing.assert_close(restless - calm, slow[:, :, None].expand(-1, -1, 8), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("values", [{"wander_px": -0.1}, {"wander_rows": 0.0}])
+def test_wander_must_have_a_size_and_a_length(values):
+    with pytest.raises(ValueError, match=f"{next(iter(values))} must be"):
+        ScanConfig(**values)

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from napari_stem_gan.simulate.aberrations import ABERRATIONS, optics_with
-from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.aberrations import ABERRATIONS, optics_with, read_aberrations
+from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.simulate.probe import aberrations, chi
 
 ALPHA, PHI = np.meshgrid(np.linspace(0.001, 0.03, 7), np.linspace(0, 6, 11))
@@ -74,3 +74,56 @@ def test_a_value_that_is_no_number_is_refused(value):
         optics_with(OpticsConfig(), {"C23": value})
     with pytest.raises(ValueError, match="C23 must be a finite number"):
         OpticsConfig(C23=value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("", {}),
+        ("C23=50 nm, phi23=0.3", {"C23": 500.0, "phi23": 0.3}),
+        ("C23a = 10; C23b: −5 pm", {"C23a": 10.0, "C23b": -0.05}),
+        ("A2=0.05µm\nphiA2=20 deg", {"A2": 500.0, "phiA2": math.radians(20)}),
+        ("defocus=-3e1 Å, C30=1 mm, phi12=5 mrad", {"defocus": -30.0, "C30": 1e7, "phi12": 0.005}),
+        ('{"C23": 500, "phi23": "17 °", "C12": "2 nm"}', {"C23": 500.0, "phi23": math.radians(17), "C12": 20.0}),
+    ],
+)
+def test_a_line_of_aberrations_is_read_with_its_units(text, meant):
+    assert read_aberrations(text) == pytest.approx(meant)
+
+
+def test_a_line_may_name_a_file(tmp_path):
+    file = tmp_path / "titan.JSON"
+    file.write_text('{"C12a": 12, "C23": "40 nm"}')
+    assert read_aberrations(str(file)) == {"C12a": 12.0, "C23": 400.0}
+    config = SimulateConfig(optics=OpticsConfig(C30=5e3, C23=7.0), aberrations=str(file))
+    assert (config.probe.C12, config.probe.C23, config.probe.C30) == (12.0, 400.0, 5e3)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("C99=3", "aberration must be one of C10, .*, got 'C99'; rename it"),
+        ("C23=50 rad", "the unit of C23 must be one of Å, pm, nm, um, mm, got 'rad'; write C23=50 nm"),
+        ("phi23=5 nm", "the unit of phi23 must be one of rad, mrad, deg, got 'nm'; write phi23=0.3 rad"),
+        ("C23=many", "aberration C23 must be a number, got 'many'; write it as C23=50 nm"),
+        ("C23=nan", "aberration C23 must be a number, got 'nan'"),
+        ("C23 50 nm", "aberrations must be written as C23=50 nm, .*, got 'C23 50 nm'; rewrite it"),
+        ("C23=1, C23=2", "aberration C23 must be given once, got it twice; drop one"),
+        ("C23=1, A2=2", "aberration C23 must be given once, got 'A2' beside another name; drop one"),
+        ('{"C23": true}', "aberration C23 must be a number, got 'True'"),
+        ('{"C23": 1, "C23": 2}', "aberration C23 must be given once"),
+        ('{"C23": ', "the line of aberrations must hold JSON such as"),
+    ],
+)
+def test_a_line_that_cannot_be_understood_is_refused_in_one_sentence(text, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        SimulateConfig(aberrations=text)
+
+
+def test_a_file_that_cannot_be_used_is_refused_when_it_is_needed(tmp_path):
+    missing = SimulateConfig(aberrations=str(tmp_path / "gone.json"))  # settings outlive their files
+    with pytest.raises(ValueError, match=r"must come from a readable file, got '.*gone.json' \(No such file"):
+        _ = missing.probe
+    (tmp_path / "list.json").write_text("[1, 2]")
+    with pytest.raises(ValueError, match=r"the file '.*list.json' must hold one dictionary .*, got \[1, 2\]"):
+        read_aberrations(str(tmp_path / "list.json"))

@@ -95,6 +95,19 @@ def test_labels_and_lattice_follow_drift_and_fly_back():
     assert distance.max() < 0.3
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+def test_labels_follow_the_wander_of_the_scan(frames):
+    none = DefectConfig(single_vacancy=0.1, jitter_A=0.0)
+    still = Degradation(detector=DetectorConfig(dose_e_per_A2=1e8, frames=frames))
+    scene = Scene(field=field(shape=(160, 160)), optics=OpticsConfig(), defects=none, degradation=still)
+    restless = replace(still, scan=ScanConfig(wander_px=3.0, wander_rows=40.0))
+    calm, drawn = (labelled_batch([replace(scene, degradation=d)], rngs(1))[0] for d in (still, restless))
+    inner = ((drawn.columns_px > 3) & (drawn.columns_px < 156)).all(1)
+    y, x = np.rint(drawn.columns_px[inner]).astype(int).T
+    assert np.median(drawn.image.data[y, x]) > np.quantile(calm.image.data, 0.85)
+    assert np.abs(drawn.columns_px[:20] - calm.columns_px[:20]).max() > 0.5
+
+
 def test_a_background_has_its_own_unit():
     clean = replace(scenes()[1], degradation=Degradation(detector=DetectorConfig(dose_e_per_A2=1e9)))
     ones = np.ones(clean.field.shape, np.float32)

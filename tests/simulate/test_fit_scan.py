@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_stem_gan.simulate.fit_lattice import split_lattice
-from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, straightened, without_rows
+from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, row_spread, straightened, without_rows
 
 
 def jitter_of(degraded, seed=0, **options):
@@ -61,6 +61,6 @@ def test_what_is_left_without_rows_is_noise(degraded):
     scan = {"jitter_x_px": 0.5, "jitter_y_px": 0.5}
     split, rows, (fit, _) = jitter_of(degraded, scan=scan, dose_e_per_A2=1e5)
     calm, _, _ = jitter_of(degraded, dose_e_per_A2=1e5)
-    straight = straightened(split, rows, fit)
+    straight = straightened(split, rows, row_spread(rows, fit))
     left = without_rows(straight, measure_rows(straight))
     assert left.std() < 1.06 * calm.residual.std() < 0.9 * split.residual.std()

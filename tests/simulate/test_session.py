@@ -5,6 +5,7 @@ from napari_stem_gan.crystal.config import DefectConfig, MatchConfig, SpecimenCo
 from napari_stem_gan.crystal.match import match
 from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.simulate.fit import fit_session
+from napari_stem_gan.simulate.instrument import InstrumentConfig
 from napari_stem_gan.simulate.session import session_pairs
 
 
@@ -17,9 +18,11 @@ def session(draw_crystal):
 
 def test_simulated_images_are_like_the_image_they_were_fitted_to(session):
     drawn, found, fit = session
-    (pair,) = session_pairs([found], [fit], SimulateConfig(count=1, size_px=192))
-    assert pair.image.data.mean() == pytest.approx(drawn.image.data.mean(), rel=0.1)
-    assert pair.image.data.std() == pytest.approx(drawn.image.data.std(), rel=0.2)
+    exact = InstrumentConfig(dose_e_per_A2=fit.dose_e_per_A2)  # the brightness is drawn with the dose otherwise
+    (pair,) = session_pairs([found], [fit], SimulateConfig(count=1, size_px=192, instrument=exact))
+    brighter = pair.parameters["degradation"]["detector"]["dose_e_per_A2"] / fit.dose_e_per_A2
+    assert pair.image.data.mean() / brighter == pytest.approx(drawn.image.data.mean(), rel=0.1)
+    assert pair.image.data.std() / brighter == pytest.approx(drawn.image.data.std(), rel=0.2)
     assert match(pair.image, MatchConfig(material="WSe2")).rotation_deg == pytest.approx(found.rotation_deg, abs=1.0)
 
 

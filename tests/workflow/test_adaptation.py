@@ -5,6 +5,9 @@ import torch
 
 from napari_stem_gan.detect.calibrate import calibrated, score
 from napari_stem_gan.detect.finder import Finder
+from napari_stem_gan.simulate import session
+from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
+from napari_stem_gan.simulate.instrument import InstrumentConfig
 from napari_stem_gan.translate.config import AdaptConfig
 from napari_stem_gan.translate.cyclegan import CycleGAN
 from napari_stem_gan.workflow import adapt, adaptation, consume
@@ -37,6 +40,27 @@ def test_stop_gives_back_the_shipped_finder(small, images, matches, finder):
     model = consume(adapt(images, matches, AdaptConfig(minutes=5), device="cpu", stop=stop))
     torch.testing.assert_close(model.finder.state(), finder.state())
     assert "held_out_f1" not in model.report
+
+
+def test_the_pairs_are_simulated_with_the_instrument_that_was_set(small, images, matches, monkeypatch):
+    drawn = []
+    real = session.session_image
+
+    def spy(*args, **kwargs):
+        drawn.append(real(*args, **kwargs))
+        return drawn[-1]
+
+    monkeypatch.setattr(session, "session_image", spy)
+    by_hand = SimulateConfig(
+        count=1, optics=OpticsConfig(energy_keV=60.0), instrument=InstrumentConfig(jitter_x_px=0.7), degrade=False
+    )
+    stop = threading.Event()
+    steps = adapt(images, matches, AdaptConfig(minutes=0.1), simulate=by_hand, device="cpu", stop=stop)
+    for step in steps:
+        if "CycleGAN" in step.message:
+            stop.set()
+    assert {d.parameters["optics"]["energy_keV"] for d in drawn} == {60.0}
+    assert {d.parameters["degradation"]["scan"]["jitter_x_px"] for d in drawn} == {0.7}
 
 
 def test_a_session_without_a_match_is_refused(small, images, matches):

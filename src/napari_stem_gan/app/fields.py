@@ -23,6 +23,8 @@ UNITS = {
     "e/A2": "e/Å²",
     "percent": "%",
     "hz": "Hz",
+    "e": "e⁻",
+    "/100 nm2": "/100 nm²",
 }
 
 
@@ -81,13 +83,18 @@ def field_label(name: str) -> str:
     """
     if is_aberration(name):
         return f"{name.replace('phi', 'φ')} ({'rad' if name.startswith('phi') else 'Å'})"
-    stem, _, last = name.replace("_e_per_A2", "_e/A2").rpartition("_")
+    stem, _, last = name.replace("_e_per_A2", "_e/A2").replace("_per_100nm2", "_/100 nm2").rpartition("_")
     if stem and last in UNITS:
         name, unit = stem, f" ({UNITS[last]})"
     else:
         unit = ""
-    words = name.replace("_", " ")
+    words = name.replace("_", " ").replace("pmt", "PMT")
     return words[:1].upper() + words[1:] + unit
+
+
+def short_number(value: float) -> str:
+    """A number with four digits, as one would type it: ``3210``, ``0.4127``, ``5.2e-05``."""
+    return repr(float(f"{value:.4g}")).removesuffix(".0")
 
 
 def is_aberration(name: str) -> bool:

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from napari_stem_gan.app.fields import field_label
+from napari_stem_gan.app.fields import field_label, short_number
 from napari_stem_gan.app.match_text import with_error
+from napari_stem_gan.simulate.instrument import fitted_values
 
 DIGITS = 3
 
@@ -32,6 +33,19 @@ def fits_text(fits: Sequence[Mapping[str, Any]]) -> str:
     lines = [_line(name, values, fits) for name in names if any(name in one for one in values)]
     head = "Measured on this image" if len(fits) == 1 else f"Measured on {len(fits)} images, the middle values"
     return "<br>".join([f"<b>{head}</b>", *lines]) if lines else ""
+
+
+def by_hand_text(by_hand: Mapping[str, float]) -> str:
+    """The numbers that took the place of fitted ones; empty where there are none."""
+    parts = [f"{field_label(name)} {short_number(value)}" for name, value in by_hand.items()]
+    return f"<b>By hand</b> {', '.join(parts)}" if parts else ""
+
+
+def middle_values(fits: Sequence[Mapping[str, Any] | None]) -> dict[str, float]:
+    """What stands for the empty fields of the instrument: of several fitted images the middle ones."""
+    values = [fitted_values(fit) for fit in fits if fit is not None]
+    names = dict.fromkeys(name for one in values for name in one)
+    return {name: statistics.median(one[name] for one in values if name in one) for name in names}
 
 
 def numbers(fit: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
-from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_stem_gan.app.editors import editor_signal, make_editor, read_editor, strip_none, write_editor
 from napari_stem_gan.app.fields import (
     field_label,
     field_sentences,
     field_types,
     is_aberration,
     is_config,
+    short_number,
     wrong_fields,
 )
 from napari_stem_gan.app.fold import Fold
@@ -36,7 +35,8 @@ class ConfigForm(QWidget):
         The config to start from; its class decides the fields.
     basic
         Names of the fields that are always shown; the rest is folded under "Advanced".
-        None shows all. A field that is itself a config is a folded group, in the one place or the other.
+        None shows all. A field that is itself a config is a folded group, in the one place or the other;
+        so are the fields that its class lists under a title in ``SECTIONS``.
     choices
         For text fields: values to offer in an editable list.
     hidden
@@ -67,7 +67,9 @@ class ConfigForm(QWidget):
         self.fields: dict[str, QWidget] = {}
         self.labels: dict[str, QLabel] = {}
         self.groups: dict[str, Fold] = {}
+        self.sections: dict[str, Fold] = {}
         self._build(basic, set(hidden))
+        self.set_hints({})
         self.set_value(config)
         self._connect()
 
@@ -90,6 +92,20 @@ class ConfigForm(QWidget):
             editor.blockSignals(False)
         self.check()
 
+    def set_hints(self, values: Mapping[str, float]) -> None:
+        """Say in grey what stands for each number that is left empty; without a value, the words of its config."""
+        empty = getattr(self._type, "EMPTY", "")
+        for name, editor in self.fields.items():
+            if isinstance(editor, NumberBox):
+                editor.set_hint(short_number(values[name]) if name in values else empty)
+
+    def filled(self, names: Iterable[str] | None = None) -> int:
+        """How many numbers were filled in, of those that the config leaves empty; None asks for all fields."""
+        if not hasattr(self._type, "EMPTY"):
+            return 0
+        editors = [self.fields[name] for name in (self.fields if names is None else names)]
+        return sum(isinstance(editor, NumberBox) and editor.value() is not None for editor in editors)
+
     def error(self) -> str:
         """Why `value` would raise, or an empty string."""
         return next(self._nested_errors(), "") or self._wrong()[1]
@@ -102,7 +118,9 @@ class ConfigForm(QWidget):
             label.setText(f'<font color="{RED}"><b>{text}</b></font>' if name in guilty else text)
         for name, group in self.groups.items():
             wrong = name in guilty or bool(self.fields[name].error())
-            group.set_title(f"{field_label(name)}{WRONG if wrong else ''}")
+            group.set_title(_title(field_label(name), self.fields[name].filled(), wrong))
+        for title, names in getattr(self._type, "SECTIONS", {}).items():
+            self.sections[title].set_title(_title(title, self.filled(names), not set(guilty).isdisjoint(names)))
         self.message.setText(f'<font color="{RED}">{reason}</font>')
         self.message.setVisible(bool(reason))
 
@@ -131,8 +149,12 @@ class ConfigForm(QWidget):
         names = [field.name for field in fields(self._type) if field.name not in hidden]
         shown = names if basic is None else [name for name in names if name in set(basic)]
         lens = [name for name in shown if is_aberration(name)]
-        layout.addLayout(self._rows([name for name in shown if name not in lens]))
+        sections: Mapping[str, Collection[str]] = getattr(self._type, "SECTIONS", {})
+        apart = {*lens, *(name for section in sections.values() for name in section)}
+        layout.addLayout(self._rows([name for name in shown if name not in apart]))
         self.aberrations = self._fold("Aberrations", lens, layout)
+        for title, section in sections.items():
+            self.sections[title] = self._fold(title, [name for name in section if name in shown], layout)
         self.advanced = self._fold("Advanced", [name for name in names if name not in shown], layout)
         self.message = QLabel()
         self.message.setWordWrap(True)
@@ -143,8 +165,8 @@ class ConfigForm(QWidget):
         """Some fields under a header of their own; no header where there are none."""
         fold = Fold(title)
         fold.set_content(self._rows(names))
-        fold.setVisible(bool(names))
         layout.addWidget(fold)
+        fold.setVisible(bool(names))  # after it has a parent: without one it would flash up as a window
         return fold
 
     def _rows(self, names: list[str]) -> QFormLayout:
@@ -153,11 +175,11 @@ class ConfigForm(QWidget):
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         kinds, sentences = field_types(self._type), field_sentences(self._type)
         for name in names:
-            editor = make_editor(kinds[name], getattr(self._config, name), self._choices.get(name))
-            self.fields[name] = editor
-            if isinstance(editor, ConfigForm):
-                rows.addRow(self._group(name, editor, sentences.get(name, "")))
+            if is_config(strip_none(kinds[name])[0]):
+                self.fields[name] = form = ConfigForm(getattr(self._config, name))
+                rows.addRow(self._group(name, form, sentences.get(name, "")))
                 continue
+            self.fields[name] = editor = make_editor(kinds[name], self._choices.get(name))
             self.labels[name] = QLabel(field_label(name))
             for widget in (self.labels[name], editor):
                 widget.setToolTip(sentences.get(name, ""))
@@ -180,114 +202,11 @@ class ConfigForm(QWidget):
         self.changed.emit()
 
 
-class LiteralEdit(QLineEdit):
-    """Line of text for values that have no widget of their own: tuples, lists, paths."""
-
-    def __init__(self, path: bool = False) -> None:
-        super().__init__()
-        self._path = path
-
-    def value(self) -> Any:
-        """The Python value of the text; text that is no literal stays text."""
-        text = self.text().strip()
-        if self._path:
-            return Path(text) if text else None
-        try:
-            return ast.literal_eval(text) if text else None
-        except (ValueError, SyntaxError):
-            return text
-
-    def set_value(self, value: Any) -> None:
-        """Show `value`."""
-        self.setText("" if value is None else str(value) if self._path else repr(value))
-
-
 def _nested_error(editor: QWidget) -> str:
     """Why the group of a nested config is not right, or an empty string."""
     return editor.error() if isinstance(editor, ConfigForm) else ""
 
 
-def make_editor(kind: Any, value: Any, choices: Iterable[str] | None = None) -> QWidget:
-    """Make the widget for one field.
-
-    Parameters
-    ----------
-    kind
-        The field's type.
-    value
-        The field's value; only its type matters, and only for nested configs.
-    choices
-        Values to offer for text fields.
-
-    Returns
-    -------
-    QWidget
-        A widget that `read_editor`, `write_editor` and `editor_signal` understand.
-    """
-    kind, optional = strip_none(kind)
-    if is_config(kind):
-        return ConfigForm(value)
-    if kind is bool and not optional:
-        return QCheckBox()
-    if kind in (int, float):
-        return NumberBox(kind, optional=optional)
-    if get_origin(kind) is Literal and not optional:
-        return _combo(get_args(kind))
-    if kind is str and not optional:
-        return _combo(choices, editable=True) if choices is not None else QLineEdit()
-    return LiteralEdit(path=kind is Path)
-
-
-def strip_none(kind: Any) -> tuple[Any, bool]:
-    """Split ``X | None`` into X and True; other types come back with False."""
-    if get_origin(kind) in (UnionType, Union):
-        rest = [part for part in get_args(kind) if part is not NoneType]
-        if len(rest) == 1:
-            return rest[0], len(rest) < len(get_args(kind))
-    return kind, False
-
-
-def _combo(values: Iterable[Any], *, editable: bool = False) -> QComboBox:
-    combo = QComboBox()
-    combo.setEditable(editable)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(12)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    for value in values:
-        combo.addItem(str(value), value)
-    return combo
-
-
-def read_editor(editor: QWidget) -> Any:
-    """The value that an editor shows."""
-    if isinstance(editor, QCheckBox):
-        return editor.isChecked()
-    if isinstance(editor, QComboBox):
-        return editor.currentText() if editor.isEditable() else editor.currentData()
-    if isinstance(editor, NumberBox | LiteralEdit | ConfigForm):
-        return editor.value()
-    return editor.text()
-
-
-def write_editor(editor: QWidget, value: Any) -> None:
-    """Show `value` in an editor."""
-    if isinstance(editor, QCheckBox):
-        editor.setChecked(value)
-    elif isinstance(editor, QComboBox):
-        if editor.isEditable():
-            editor.setEditText(value)
-        else:
-            editor.setCurrentIndex(editor.findText(str(value)))
-    elif isinstance(editor, NumberBox | LiteralEdit | ConfigForm):
-        editor.set_value(value)
-    else:
-        editor.setText(value)
-
-
-def editor_signal(editor: QWidget) -> Any:
-    """The signal that an editor emits when its value changes."""
-    if isinstance(editor, QCheckBox):
-        return editor.toggled
-    if isinstance(editor, QComboBox):
-        return editor.currentTextChanged
-    return editor.textChanged if isinstance(editor, QLineEdit) else editor.changed
+def _title(label: str, filled: int, wrong: bool) -> str:
+    """Header of a group: what is in it, how much of that was set by hand, and whether it blocks the config."""
+    return f"{label}{f' · {filled} by hand' if filled else ''}{WRONG if wrong else ''}"

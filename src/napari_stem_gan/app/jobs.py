@@ -139,7 +139,7 @@ def _measured(
 ) -> Generator[Any, None, tuple[Any, str]]:
     """What the simulator needs, measured on the images; Stop or an unusual image leaves the matches as they are."""
     try:
-        optics = request.configs["simulate"].optics
+        optics = request.configs["simulate"].probe
         return (yield from workflow.fit(images, matches, optics, most=MOST_MEASURED, stop=stop)), ""
     except Exception as error:
         if not (stop.is_set() or isinstance(error, ValueError)):
@@ -180,8 +180,8 @@ def _simulate(request: Request, workflow: Any, stop: threading.Event) -> Steps:
 def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     images = request.images()
     matches = yield from _matched(request, workflow, images, stop)
-    config = request.configs["adapt"]
-    model = yield from workflow.adapt(images, matches, config, device=request.device, stop=stop)
+    config, like = request.configs["adapt"], request.configs["simulate"]
+    model = yield from workflow.adapt(images, matches, config, simulate=like, device=request.device, stop=stop)
     simulated = request.simulated
     if simulated is None and not stop.is_set():  # to be shown beside its translation
         simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=threading.Event())

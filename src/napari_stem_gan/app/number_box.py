@@ -54,7 +54,8 @@ class NumberBox(QAbstractSpinBox):
 
     def stepBy(self, steps: int) -> None:  # noqa: N802
         """Change the leading digit (floats) or the last (ints)."""
-        value = self._value or 0
+        hint = self._parse(self.lineEdit().placeholderText())  # what stands for an empty field, where it is a number
+        value = (hint or 0) if self._value is None else self._value
         step = _step(value) if self._kind is float else 1
         exact = Decimal(repr(value)) + steps * Decimal(repr(step))
         self.set_value(self._kind(exact))

@@ -142,8 +142,9 @@ def adapt(options: Any, job: Job) -> Answer:
     """Fine-tune the CycleGAN and the finder on today's images and write the session's model."""
     prepare_folder(options.out.parent)
     images, matches = _matched(options.images, options, job)
-    config = config_from(AdaptConfig, options)
-    model = job.finish(workflow.adapt(images, matches, config, device=options.device, stop=job.stop))
+    config, like = config_from(AdaptConfig, options), config_from(SimulateConfig, options)
+    steps = workflow.adapt(images, matches, config, simulate=like, device=options.device, stop=job.stop)
+    model = job.finish(steps)
     model.save(options.out)
     early = " (stopped early)" if job.stop.is_set() else ""
     return f"the session's model is in {options.out}{early}", {"model": str(options.out), "report": model.report}
@@ -224,7 +225,8 @@ COMMANDS = (
     ),
     Command("simulate", "Simulate labelled images like one image.", LikeImage, (MatchConfig, SimulateConfig), simulate),
     Command(
-        "adapt", "Fine-tune on today's images.", ImagesToModel, (MatchConfig, AdaptConfig), adapt, needs_images=True
+        "adapt", "Fine-tune on today's images.", ImagesToModel, (MatchConfig, SimulateConfig, AdaptConfig), adapt,
+        needs_images=True,
     ),
     Command(
         "detect", "Find defects and write a CSV.", ImagesToTable, (MatchConfig, DetectConfig), detect, needs_images=True

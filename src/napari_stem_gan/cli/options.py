@@ -95,7 +95,7 @@ def options_class(name: str, groups: Sequence[type]) -> type:
         name_here = leaf.place[-1]
         names = (name_here, _own_name(leaf.owner, name_here), _own_name(leaf.place[0], "_".join(leaf.place[1:])))
         option = next(n for n in names if n not in merged or merged[n][2].default == leaf.default.default)
-        merged.setdefault(option, (option, _option(name_here, leaf.kind, leaf.sentence), leaf.default))
+        merged.setdefault(option, (option, _option(name_here, leaf), leaf.default))
         places[leaf.place] = option
     return make_dataclass(name, list(merged.values()), frozen=True, kw_only=True, namespace={"places": places})
 
@@ -128,12 +128,14 @@ def _default(item: dataclasses.Field[Any]) -> Any:
     return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
-def _option(name: str, kind: Any, sentence: str) -> Any:
-    """Annotate a type with what tyro needs to know."""
+def _option(name: str, leaf: _Leaf) -> Any:
+    """Annotate a field's type with what tyro needs to know; a config says in ``EMPTY`` what None means."""
     positional = (tyro.conf.Positional,) if name in POSITIONAL else ()
     no_pairs = (tyro.conf.FlagCreatePairsOff,) if name == "json" else ()
-    argument = tyro.conf.arg(help=sentence, metavar=_metavar(name, kind))
-    return reduce(lambda annotated, mark: Annotated[annotated, mark], (argument, *positional, *no_pairs), kind)
+    empty = getattr(leaf.owner, "EMPTY", None) if leaf.default.default is None else None
+    hint = None if empty is None else f"(default: {empty})"
+    argument = tyro.conf.arg(help=leaf.sentence, metavar=_metavar(name, leaf.kind), help_behavior_hint=hint)
+    return reduce(lambda annotated, mark: Annotated[annotated, mark], (argument, *positional, *no_pairs), leaf.kind)
 
 
 def _metavar(name: str, kind: Any) -> str | None:

@@ -20,6 +20,7 @@ ON_CRYSTAL = 0.6
 Z_EXPONENT = 1.5
 EXPONENTS = (1.3, 1.9)  # of Z: low and high inner angles (SCIENCE 2.4)
 STACKED = 0.25  # ln of what two atoms in a column give over twice one, with some room
+CHANNELLED = 0.5  # the same for thick columns, where channelling favours one by up to 1.5 (benchmarks/thickness.py)
 LEAST_SIGNAL = 0.3  # share of the average cell that is taken for signal at least
 MOST_NOISE = 0.7  # that a ratio of columns is forgiven
 BRIGHT = 0.1
@@ -92,7 +93,7 @@ def fit_cell(
     best = (-2.0, np.zeros(2), WIDTHS_A[0])
     spectrum = np.fft.rfft2(cell)
     spectrum[0, 0] = 0.0
-    expected = _expected(material, Z_EXPONENT)
+    expected = expected_brightness(material, Z_EXPONENT)
     for width in WIDTHS_A:
         model = np.fft.rfft2(_model(material, vectors_A, np.zeros(2), width / FWHM, expected))
         model[0, 0] = 0.0
@@ -147,7 +148,7 @@ def _freed(
     spread = np.sqrt(noise * np.diag(np.linalg.pinv(design.T @ design)))
     energy = float((target**2).sum())
     norm = float(np.linalg.norm(model)) * np.sqrt(max(energy - noise_energy, LEAST_SIGNAL * energy)) + 1e-30
-    names = _kinds(material)
+    names = kinds(material)
     strongest = max(float(amplitudes.max()), 1e-30)
     return CellFit(
         origin=np.asarray(found[:2]),
@@ -160,15 +161,15 @@ def _freed(
     )
 
 
-def _kinds(material: Material) -> list[str]:
+def kinds(material: Material) -> list[str]:
     """Sublattices in the order in which they first occur."""
     return list(dict.fromkeys(c.sublattice for c in material.columns))
 
 
-def _expected(material: Material, exponent: float) -> NDArray[np.float64]:
+def expected_brightness(material: Material, exponent: float) -> NDArray[np.float64]:
     """Brightness of one column of each kind, Σ Z^exponent, over the brightest."""
-    value = np.zeros(len(_kinds(material)))
-    for index, kind in enumerate(_kinds(material)):
+    value = np.zeros(len(kinds(material)))
+    for index, kind in enumerate(kinds(material)):
         atoms = next(c.atoms for c in material.columns if c.sublattice == kind)
         value[index] = sum(atomic_numbers[a] ** exponent for a in atoms)
     return value / value.max()
@@ -176,17 +177,18 @@ def _expected(material: Material, exponent: float) -> NDArray[np.float64]:
 
 def _misfit(material: Material, amplitudes: NDArray[np.float64], spread: NDArray[np.float64]) -> float:
     """Excess of |ln ratio| of bright columns over what exponents from 1.3 to 1.9, stacked columns and noise allow."""
-    ranges = np.log(np.stack([_expected(material, e) for e in EXPONENTS]))  # (2, kinds)
+    ranges = np.log(np.stack([expected_brightness(material, e) for e in EXPONENTS]))  # (2, kinds)
     safe = np.maximum(np.maximum(amplitudes, spread), 1e-3 * amplitudes.max() + 1e-30)
     measured, relative = np.log(safe), spread / safe
     bright = ranges.min(0) > np.log(BRIGHT)  # at every exponent: not the oxygen of an oxide
     if bright.sum() < 2:
         return 0.0
+    allowed = CHANNELLED if material.period_A else STACKED
     pairs = [(i, j) for i in np.flatnonzero(bright) for j in np.flatnonzero(bright) if i < j]
     excess = []
     for i, j in pairs:
         ratio, (low, high) = measured[i] - measured[j], np.sort(ranges[:, i] - ranges[:, j])
-        room = STACKED + min(2.0 * float(np.hypot(relative[i], relative[j])), MOST_NOISE)
+        room = allowed + min(2.0 * float(np.hypot(relative[i], relative[j])), MOST_NOISE)
         excess.append(max(low - room - ratio, ratio - high - room, 0.0))
     return float(max(excess))
 
@@ -204,7 +206,7 @@ def _parts(
     gaussian = 2 * np.pi * sigma_A**2 / area * np.exp(-2 * np.pi**2 * sigma_A**2 * g2) * (g2 < HIGHEST_PER_A**2)
     gaussian = gaussian * np.sinc(h / BINS) * np.sinc(k / BINS) * BINS**2
     parts = []
-    for kind in _kinds(material):
+    for kind in kinds(material):
         places = np.array([c.fraction for c in material.columns if c.sublattice == kind]) + origin - 0.5 / BINS
         phase = np.exp(-2j * np.pi * (h[..., None] * places[:, 0] + k[..., None] * places[:, 1])).sum(-1)
         parts.append(np.fft.irfft2(gaussian * phase, s=(BINS, BINS)))

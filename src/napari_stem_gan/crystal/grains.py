@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.crystal.handedness import both_hands
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion
 from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.place import place
@@ -27,7 +28,7 @@ SAME_BINS = 3.0
 
 
 def other_grains(image: STEMImage, found: Spectrum, main: LatticeMatch) -> tuple[LatticeMatch, ...]:
-    """Find turned lattices of the matched crystal.
+    """Find turned lattices of the matched crystal, and of its mirror image where that is another.
 
     Parameters
     ----------
@@ -43,27 +44,37 @@ def other_grains(image: STEMImage, found: Spectrum, main: LatticeMatch) -> tuple
     tuple of LatticeMatch
         Strongest first; empty for a single crystal.
     """
+    hands = both_hands(get_material(main.material))
     grains: list[LatticeMatch] = []
     while len(grains) < MOST_GRAINS - 1:
         known = [main, *grains]
-        vectors = _next_lattice(found, known)
-        if vectors is None:
+        next_ones = [_next_grain(image, found, known, hand) for hand in hands]
+        standing = [g for g in next_ones if g is not None and _stands(image, g, known)]
+        if not standing:
             break
-        grain = place(image, found, LatticeFit(vectors, 0.0, 1.0, 1.0), get_material(main.material))
-        grain = replace(grain, nominal_pixel_size_A=main.nominal_pixel_size_A, reason=f"grain {len(grains) + 2}")
-        if not _stands(image, grain, known):
-            break
-        grains.append(grain)
+        grains.append(max(standing, key=lambda g: g.goodness))
     return tuple(grains)
 
 
-def _next_lattice(found: Spectrum, known: list[LatticeMatch]) -> NDArray[np.float64] | None:
-    """The turned lattice whose own reflections stand out most, or None."""
+def _next_grain(
+    image: STEMImage, found: Spectrum, known: list[LatticeMatch], material: Material
+) -> LatticeMatch | None:
+    """The turned lattice whose own reflections stand out most, with the crystal of one hand laid on it."""
+    vectors = _next_lattice(found, known, material)
+    if vectors is None:
+        return None
+    grain = place(image, found, LatticeFit(vectors, 0.0, 1.0, 1.0), material)
+    return replace(grain, nominal_pixel_size_A=known[0].nominal_pixel_size_A, reason=f"grain {len(known) + 1}")
+
+
+def _next_lattice(
+    found: Spectrum, known: list[LatticeMatch], material: Material
+) -> NDArray[np.float64] | None:
+    """The turned lattice of `material` whose own reflections stand out most, or None."""
     main = known[0]
-    material = get_material(main.material)
-    hk, _ = reflections(material)
-    strong = found.surprise(found.highest(hk @ np.linalg.inv(main.lattice_vectors_px).T, 1)) > SURE
-    hk = hk[strong]
+    hk = _strong(found, main)
+    if material.key != main.material:  # the mirror image has its cell elsewhere
+        hk = reflections(material)[0]
     angles = _angles(known, material)
     if len(hk) < 2 or not len(angles):
         return None
@@ -83,15 +94,21 @@ def _next_lattice(found: Spectrum, known: list[LatticeMatch]) -> NDArray[np.floa
     return vectors
 
 
+def _strong(found: Spectrum, main: LatticeMatch) -> NDArray[np.float64]:
+    """Low reflections of the main grain that are sure."""
+    hk, _ = reflections(get_material(main.material))
+    return hk[found.surprise(found.highest(hk @ np.linalg.inv(main.lattice_vectors_px).T, 1)) > SURE]
+
+
 def _angles(known: list[LatticeMatch], material: Material) -> NDArray[np.float64]:
     """Rotations of the lattice that are not those of a known grain."""
     return _apart(np.arange(0, 360 / len(material.lattice_rotations), ANGLE_STEP_DEG), known, material)
 
 
 def _apart(angles: NDArray[np.float64], known: list[LatticeMatch], material: Material) -> NDArray[np.float64]:
-    """Those angles at which no known grain lies."""
+    """Those angles at which no known grain of the same hand lies."""
     turn = 360 / len(material.lattice_rotations)
-    for grain in known:
+    for grain in (g for g in known if g.material == material.key):
         away = (angles - grain.rotation_deg + turn / 2) % turn - turn / 2
         angles = angles[np.abs(away) > LEAST_TURN_DEG]
     return angles
@@ -99,7 +116,8 @@ def _apart(angles: NDArray[np.float64], known: list[LatticeMatch], material: Mat
 
 def _turned(main: LatticeMatch, material: Material, rotation_deg: float) -> NDArray[np.float64]:
     """Lattice of the crystal turned otherwise, under the pixel size and scan distortion of `main`."""
-    scan = np.linalg.inv(material.cell @ rotation_matrix(main.rotation_deg)) @ main.lattice_vectors_px
+    own = get_material(main.material).cell @ rotation_matrix(main.rotation_deg)
+    scan = np.linalg.inv(own) @ main.lattice_vectors_px
     return np.asarray(material.cell @ rotation_matrix(rotation_deg) @ scan)
 
 

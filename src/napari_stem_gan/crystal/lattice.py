@@ -24,7 +24,8 @@ class LatticeMatch:
     accepted, reason
         Verdict in words.
     material
-        Preset or structure file that was matched (or looked for).
+        Preset or structure file that was matched (or looked for); with its zone axis reversed where its mirror image
+        was found.
     pixel_size_A
         Pixel size from the lattice (root of the pixel's area); the nominal one where nothing was matched.
     nominal_pixel_size_A

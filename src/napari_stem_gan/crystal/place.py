@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.search import LARGEST_DISTORTION, NYQUIST, LatticeFit, half_plane
+from napari_stem_gan.crystal.sense import misfit
 from napari_stem_gan.crystal.sharpen import sharpened
 from napari_stem_gan.crystal.spectrum import Spectrum, central_crop
 from napari_stem_gan.crystal.warp import (
@@ -29,11 +30,43 @@ COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must 
 LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
 ROWS_MATTER = 10.0
 SAME_SHELL = 0.1
-SURE_BY = 0.01  # correlation between two ways to lie on the lattice
+CLEAR_BY = 0.3  # correlation between two ways to lie on the lattice with round columns: no need to look closer
+SURE_BY = 2.5  # squares left over between two ways to lie on the lattice, in units of the noise (wrong: up to 0.7)
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
 SMALL_GRADIENT = 5e-5
 WEAK_SIGNAL = 1000.0
 LARGEST_GRADIENT, LARGEST_CHANGE_BINS = 0.03, 0.7  # beyond them the phases were not unwrapped rightly
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A lattice measured on an image as well as it can be; the same whatever crystal has it.
+
+    Parameters
+    ----------
+    vectors_px
+        Rows a1 and a2 as (y, x) in pixels.
+    warp
+        Displacement of the lattice across the image.
+    covariance
+        Of the gradient of that displacement, shape ``(4, 4)``, in row order.
+    """
+
+    vectors_px: NDArray[np.float64]
+    warp: Warp
+    covariance: NDArray[np.float64]
+    _cells: dict[bytes, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+
+    def recast(self, change: NDArray[np.float64]) -> Settled:
+        """The same lattice with the cell ``change @ vectors``."""
+        return Settled(change @ self.vectors_px, self.warp, self.covariance, self._cells)
+
+    def average_cell(self, image: STEMImage, vectors_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The average of a cell of this lattice, computed once for all crystals that have it."""
+        key = (np.asarray(vectors_px, np.float64).round(6) + 0.0).tobytes()
+        if key not in self._cells:
+            self._cells[key] = average_cell(image.data, vectors_px, self.warp)
+        return self._cells[key]
 
 
 def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material) -> LatticeMatch:
@@ -55,9 +88,25 @@ def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material
     LatticeMatch
         Without a nominal pixel size; refused where the cell does not look like the crystal.
     """
-    vectors, warp, covariance = _settled(image, found, fit.vectors_px)
-    size = distortion(vectors, material).pixel_size_A
-    vectors, cell, sure = _laid(image, vectors, warp, material, size)
+    return lay(image, settle(image, found, fit.vectors_px), fit, material)
+
+
+def lay(image: STEMImage, settled: Settled, fit: LatticeFit, material: Material) -> LatticeMatch:
+    """Lay a crystal on a lattice that was measured; the second half of `place`.
+
+    Parameters
+    ----------
+    image
+        The image.
+    settled
+        The lattice as measured by `settle`.
+    fit
+        The lattice as it was found in the spectrum.
+    material
+        The crystal.
+    """
+    size = distortion(settled.vectors_px, material).pixel_size_A
+    vectors, cell, sure = _laid(image, settled, material, size)
     parts = distortion(vectors, material)
     origin = cell.origin @ vectors
     centre = np.array(image.shape) / 2
@@ -78,17 +127,25 @@ def place(image: STEMImage, found: Spectrum, fit: LatticeFit, material: Material
         column_ratios=cell.brightness,
         goodness=fit.goodness * max(cell.correlation, 0.0) * float(np.exp(-cell.misfit)),
         surprise=fit.surprise,
-        errors={**distortion_errors(vectors, material, covariance), "fwhm_A": cell.fwhm_error_A},
-        warp=warp,
+        errors={**distortion_errors(vectors, material, settled.covariance), "fwhm_A": cell.fwhm_error_A},
+        warp=settled.warp,
     )
     reason = _doubt(cell, material, parts.largest)
     return replace(result, accepted=False, reason=reason) if reason else result
 
 
-def _settled(
-    image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], Warp, NDArray[np.float64]]:
-    """Lattice, warp and covariance: from local phases or from all reflections at once, whichever is better known."""
+def settle(image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]) -> Settled:
+    """Measure a lattice: from local phases or from all reflections at once, whichever is better known.
+
+    Parameters
+    ----------
+    image
+        The image.
+    found
+        Its spectrum.
+    vectors_px
+        Rows a1 and a2 as (y, x) in pixels, right within about a bin of the spectrum.
+    """
     candidates = half_plane(2)
     frequency = candidates @ np.linalg.inv(vectors_px).T
     length, constant = np.hypot(*frequency.T), float(np.sqrt(abs(np.linalg.det(vectors_px))))
@@ -107,14 +164,14 @@ def _settled(
     if signal < WEAK_SIGNAL:
         better = _sharpened(image, found, vectors_px)
         if better is not None and (not readable or np.trace(better[1]) < np.trace(covariance)):
-            return better[0], warped(better[0]), better[1]
+            return Settled(better[0], warped(better[0]), better[1])
     if not readable:
-        return vectors_px, warp, covariance
+        return Settled(vectors_px, warp, covariance)
     vectors_px = vectors_px @ (np.eye(2) + gradient)
     if np.abs(gradient).max() < SMALL_GRADIENT:
-        return vectors_px, without_gradient(warp, gradient), covariance
+        return Settled(vectors_px, without_gradient(warp, gradient), covariance)
     warp = warped(vectors_px)  # windows at the rim are true only at the right frequency
-    return vectors_px, warp, mean_gradient(warp)[1]
+    return Settled(vectors_px, warp, mean_gradient(warp)[1])
 
 
 def _sharpened(
@@ -142,16 +199,25 @@ def _standing_out(
 
 
 def _laid(
-    image: STEMImage, vectors_px: NDArray[np.float64], warp: Warp, material: Material, pixel_size_A: float
+    image: STEMImage, settled: Settled, material: Material, pixel_size_A: float
 ) -> tuple[NDArray[np.float64], CellFit, bool]:
     """How the crystal lies on its lattice, so that columns are as bright as they should be; and if that is sure."""
     options = []
-    for vectors in equivalent_cells(vectors_px, material):
-        cell = fit_cell(average_cell(image.data, vectors, warp), material, vectors, pixel_size_A)
+    for vectors in equivalent_cells(settled.vectors_px, material):
+        cell = fit_cell(settled.average_cell(image, vectors), material, vectors, pixel_size_A)
         options.append((cell.correlation - cell.misfit, vectors, cell))
     options.sort(key=lambda option: -option[0])
     _, vectors, cell = options[0]
-    return vectors, cell, len(options) == 1 or options[0][0] - options[1][0] > SURE_BY
+    if len(options) == 1 or options[0][0] - options[1][0] > CLEAR_BY:
+        return vectors, cell, True
+    judged = []
+    for _, vectors, cell in options:
+        left, count = misfit(settled.average_cell(image, vectors), material, vectors, pixel_size_A, cell)
+        judged.append((left, count, vectors, cell))
+    judged.sort(key=lambda option: option[0])
+    left, count, vectors, cell = judged[0]
+    gain = (judged[1][0] - left) / max(left / count, 1.0)
+    return vectors, cell, gain > SURE_BY
 
 
 def _doubt(cell: CellFit, material: Material, largest: float) -> str:

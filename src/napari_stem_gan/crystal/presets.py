@@ -2,7 +2,12 @@
 
 Constants: SCIENCE section 2.6 (two independent tables agree on those of the dichalcogenides); SrTiO3 from Schmidbauer
 et al., Acta Cryst. B68 (2012) 8, doi:10.1107/S0108768111046738; WTe2 from Mar, Jobic and Ibers, J. Am. Chem. Soc. 114
-(1992) 8963, doi:10.1021/ja00049a029; Si Hubbard et al. 1975, GaAs Baker et al. 1976, CdTe and CeO2 handbook values.
+(1992) 8963, doi:10.1021/ja00049a029; Si Hubbard et al. 1975, GaAs Baker et al. 1976.
+
+Checked against what others publish: WTe2's coordinates are those of other programs to two or three digits, and relaxed
+layers have the same columns within 0.005 b; the reference cell of the IUCr's ceria round robin is 5.41134 Å; CdTe is
+tabulated with 6.48 to 6.482 Å; tetragonal BaTiO3 with a = 3.994 to 4.000 and c = 4.018 to 4.038 Å, where c counts for
+the thickness along [001] only; 2H-MoTe2 with a = 3.519, c = 13.964 Å.
 """
 
 from __future__ import annotations

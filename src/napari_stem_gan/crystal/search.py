@@ -1,74 +1,49 @@
-"""Fit a crystal's whole reciprocal lattice to a spectrum.
-
-Every strong peak is tried as every low reflection. A hypothesis is worth the sum, over all its reflections below one
-common frequency, of how surprising the power there is, less what background would give: a harmonic or a subcell leaves
-reflections out, a supercell pays for those that are not there, so neither wins over the crystal's own lattice.
-"""
+"""Search a spectrum for a crystal's reciprocal lattice: every strong peak is tried as every low reflection."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.crystal.lattice_fit import (
+    LARGEST_DISTORTION,
+    NYQUIST,
+    SHELLS,
+    SURE,
+    LatticeFit,
+    capped,
+    chance,
+    distinct,
+    frequency_limit,
+    half_plane,
+    judge,
+    judged,
+    plausible,
+    reflections,
+)
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.spectrum import Spectrum
 from napari_stem_gan.crystal.structure import rotation_matrix
 
-HIGHEST_INDEX = 8
-SHELLS = 4
+__all__ = [
+    "LARGEST_DISTORTION", "NYQUIST", "SURE", "LatticeFit", "among", "capped", "half_plane", "judge", "refine",
+    "reflections", "search",
+]  # fmt: skip
+
 PEAKS_TRIED, PAIRS_TRIED = 60, 24
-REFINED = 24
-MOST_SURPRISE = 12.0  # of one reflection; beyond it only the logarithm counts, so that none decides alone
-SURE = 14.0  # surprise that background reaches less than once in a whole spectrum
-PRESENT = 5.0
+REFINED, CANDIDATES = 24, 4
+HELD = 3.0  # weight of the lattice as it is while it is refined: a single faint peak must not bend it
+LOCAL = 1.001  # where a bin beside the highest of a window is higher, that is the flank of another peak
 LARGEST_SKEW, LARGEST_RATIO = np.deg2rad(9.0), 0.16
-NYQUIST = 0.47
-LARGEST_DISTORTION = 0.12
-STRAIN_COST = 150.0  # in surprise, for a strain of 1: drift of a per cent is common, of ten rare
-
-
-@dataclass(frozen=True)
-class LatticeFit:
-    """A reciprocal lattice found in a spectrum.
-
-    Parameters
-    ----------
-    vectors_px
-        Real lattice, rows a1 and a2 as (y, x) in pixels.
-    surprise
-        Sum over reflections of −ln(chance), capped each, less what background alone would give.
-    present, explained
-        Share of the crystal's low reflections that are there; share of the peaks' strength that lies on the lattice.
-    """
-
-    vectors_px: NDArray[np.float64]
-    surprise: float
-    present: float
-    explained: float
-
-    @property
-    def goodness(self) -> float:
-        """0 (nothing) to 1 (every low reflection is there and no peak is left over)."""
-        return self.present * self.explained
-
-
-@lru_cache(maxsize=64)
-def reflections(material: Material, shells: int = SHELLS + 1) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Low-order indices (h, k), one of each ± pair, shape ``(N, 2)``, and their shell, shape ``(N,)``."""
-    reciprocal = np.linalg.inv(material.cell).T
-    hk = half_plane(HIGHEST_INDEX)
-    length = np.hypot(*(hk @ reciprocal).T)
-    lengths = np.unique(length.round(4))[:shells]
-    keep = length <= lengths[-1] + 1e-3
-    shell = np.searchsorted(lengths, length[keep].round(4) - 1e-9)
-    return hk[keep], np.minimum(shell, shells - 1)
 
 
 def search(
-    found: Spectrum, material: Material, pixel_sizes_A: tuple[float, float], *, candidates: int = 4
+    found: Spectrum,
+    material: Material,
+    pixel_sizes_A: tuple[float, float],
+    *,
+    candidates: int = CANDIDATES,
+    refined: int = REFINED,
 ) -> list[LatticeFit]:
     """Find reciprocal lattices of `material`, most surprising first.
 
@@ -82,6 +57,8 @@ def search(
         Smallest and largest pixel size that may be.
     candidates
         Largest number of lattices returned.
+    refined
+        Number of hypotheses that are refined.
     """
     if len(found.peaks) < 2:
         return []
@@ -90,21 +67,30 @@ def search(
     if not len(trials):
         return []
     worth = _rough_worth(found, hk, trials)
-    limit = _frequency_limit(found, material, float(np.sqrt(pixel_sizes_A[0] * pixel_sizes_A[1])))
-    fits = []
-    for reciprocal in _distinct(trials[np.argsort(worth)[::-1]], found.bin, REFINED):
-        refined = refine(found, reciprocal)
-        if _plausible(refined, material, pixel_sizes_A):
-            fits.append(_judged(found, material, refined, limit))
+    best = distinct(trials[np.argsort(worth)[::-1]], found.bin, refined)
+    return _chosen(found, material, pixel_sizes_A, [refine(found, one) for one in best], candidates)
+
+
+def among(
+    found: Spectrum, material: Material, pixel_sizes_A: tuple[float, float], fits: list[LatticeFit]
+) -> list[LatticeFit]:
+    """Those of lattices found for a crystal of the same shape that could be `material`, judged as `search` does."""
+    return _chosen(found, material, pixel_sizes_A, [f.reciprocal for f in fits], CANDIDATES)
+
+
+def _chosen(
+    found: Spectrum,
+    material: Material,
+    pixel_sizes_A: tuple[float, float],
+    reciprocals: list[NDArray[np.float64]],
+    candidates: int,
+) -> list[LatticeFit]:
+    """Judge the lattices that can be the crystal's; the most surprising first, equivalent ones once."""
+    limit = frequency_limit(found, material, float(np.sqrt(pixel_sizes_A[0] * pixel_sizes_A[1])))
+    fits = [judged(found, material, r, limit) for r in reciprocals if plausible(r, material, pixel_sizes_A)]
     fits.sort(key=lambda f: -f.surprise)
-    order = _distinct(np.array([np.linalg.inv(f.vectors_px).T for f in fits]).reshape(-1, 2, 2), found.bin, candidates)
-    return [next(f for f in fits if np.array_equal(np.linalg.inv(f.vectors_px).T, r)) for r in order]
-
-
-def judge(found: Spectrum, material: Material, vectors_px: NDArray[np.float64]) -> LatticeFit:
-    """Say how well a lattice that is already known explains a spectrum."""
-    size = float(np.sqrt(abs(np.linalg.det(material.cell) / np.linalg.det(vectors_px))))
-    return _judged(found, material, np.asarray(np.linalg.inv(vectors_px).T), _frequency_limit(found, material, size))
+    kept = distinct((f.reciprocal for f in fits), found.bin, candidates)
+    return [next(f for f in fits if np.array_equal(f.reciprocal, one)) for one in kept]
 
 
 def _hypotheses(
@@ -158,19 +144,8 @@ def _rough_worth(found: Spectrum, hk: NDArray[np.float64], trials: NDArray[np.fl
         chosen = (away >= low) & (away < high) & (np.abs(frequency) < NYQUIST).all(-1)
         if chosen.any():
             value = found.surprise(found.highest(frequency[chosen], reach))
-            np.add.at(total, np.nonzero(chosen)[0], capped(value) - _chance(reach))
+            np.add.at(total, np.nonzero(chosen)[0], capped(value) - chance(reach))
     return total
-
-
-def _chance(reach_bins: int) -> float:
-    """Surprise that the highest of a window of background has on average."""
-    return float(1.0 + np.log(1.0 + (2 * reach_bins + 1) ** 2 / 4))
-
-
-def capped(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Surprise up to a limit, its logarithm beyond."""
-    beyond = np.log(np.maximum(surprise, MOST_SURPRISE) / MOST_SURPRISE)
-    return np.asarray(np.minimum(surprise, MOST_SURPRISE) + 3.0 * beyond)
 
 
 def refine(found: Spectrum, reciprocal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,101 +156,13 @@ def refine(found: Spectrum, reciprocal: NDArray[np.float64]) -> NDArray[np.float
         frequency = hk @ reciprocal
         near = (np.hypot(*frequency.T) < reach * first) & (np.abs(frequency) < NYQUIST).all(1)
         where, ratio = found.locate(frequency[near], bins)
-        weight = np.maximum(np.minimum(found.surprise(ratio), 40.0) - _chance(bins) - 1.0, 0.0)
+        weight = np.maximum(np.minimum(found.surprise(ratio), 40.0) - chance(bins) - 1.0, 0.0)
+        weight = np.where(found.highest(where, 1) > ratio * LOCAL, 0.0, weight)
         if (weight > 0).sum() < 2 or np.linalg.matrix_rank(hk[near] * np.sqrt(weight)[:, None]) < 2:
             continue
-        w = np.sqrt(weight)[:, None]
-        reciprocal = np.asarray(np.linalg.lstsq(hk[near] * w, where * w, rcond=None)[0], np.float64)
+        w, held = np.sqrt(weight)[:, None], np.sqrt(HELD) * np.eye(2)
+        design, target = np.concatenate([hk[near] * w, held]), np.concatenate([where * w, held @ reciprocal])
+        reciprocal = np.asarray(np.linalg.lstsq(design, target, rcond=None)[0], np.float64)
     return reciprocal
 
 
-def _plausible(reciprocal: NDArray[np.float64], material: Material, pixel_sizes_A: tuple[float, float]) -> bool:
-    area = abs(float(np.linalg.det(reciprocal)))
-    if area < 1e-9:
-        return False
-    size = np.sqrt(area * abs(np.linalg.det(material.cell)))
-    return bool(0.995 * pixel_sizes_A[0] <= size <= 1.005 * pixel_sizes_A[1]) and _strain(
-        reciprocal, material
-    ) < LARGEST_DISTORTION
-
-
-def _strain(reciprocal: NDArray[np.float64], material: Material) -> float:
-    """Largest principal strain of a reciprocal lattice against the crystal's, apart from its size; 1 if mirrored."""
-    deformation = material.cell.T @ reciprocal
-    if np.linalg.det(deformation) < 0:
-        return 1.0
-    values = np.linalg.svd(deformation, compute_uv=False)
-    return float(np.abs(values / np.sqrt(values.prod()) - 1).max())
-
-
-def _judged(found: Spectrum, material: Material, reciprocal: NDArray[np.float64], limit: float) -> LatticeFit:
-    hk = half_plane(HIGHEST_INDEX)
-    frequency = hk @ reciprocal
-    near = np.hypot(*frequency.T) < limit
-    value = found.surprise(found.highest(frequency[near], 1))
-    surprise = float((capped(value) - _chance(1)).sum()) - STRAIN_COST * _strain(reciprocal, material)
-    vectors = np.asarray(np.linalg.inv(reciprocal).T, np.float64)
-    return LatticeFit(vectors, surprise, _present(found, material, reciprocal), _explained(found, reciprocal))
-
-
-def _frequency_limit(found: Spectrum, material: Material, pixel_size_A: float) -> float:
-    """Highest frequency with a sure peak, beyond which no lattice gains or loses; without any, the second shell."""
-    sure = found.peaks[found.surprise(found.strength) > SURE]
-    if len(sure) >= 4:
-        return float(min(1.05 * np.hypot(*sure.T).max(), NYQUIST))
-    first = float(np.hypot(*np.linalg.inv(material.cell)).max())
-    return min(1.9 * first * pixel_size_A, NYQUIST)
-
-
-def _distinct(
-    reciprocals: NDArray[np.float64], bin_width: NDArray[np.float64], most: int
-) -> list[NDArray[np.float64]]:
-    """The first of each group of equivalent lattices, at most `most`."""
-    kept: list[NDArray[np.float64]] = []
-    for one in reciprocals:
-        if len(kept) == most:
-            break
-        if not any(_equivalent(one, other, bin_width) for other in kept):
-            kept.append(one)
-    return kept
-
-
-def _equivalent(one: NDArray[np.float64], other: NDArray[np.float64], bin_width: NDArray[np.float64]) -> bool:
-    """Whether two reciprocal lattices have the same points near the origin, within about a bin."""
-    change = one @ np.linalg.inv(other)
-    whole = np.rint(change)
-    if round(abs(np.linalg.det(whole))) != 1:
-        return False
-    return bool((np.abs((change - whole) @ other) < 1.2 * bin_width).all())
-
-
-def _present(found: Spectrum, material: Material, reciprocal: NDArray[np.float64]) -> float:
-    """Share of low reflections that stand out, the first shell counting most."""
-    hk, shell = reflections(material)
-    frequency = hk @ reciprocal
-    seen = found.surprise(found.highest(frequency, 1)) > PRESENT
-    seen &= (np.abs(frequency) < NYQUIST).all(1)
-    share = np.array([seen[shell == s].mean() for s in (0, 1)])
-    return float(share[0] * (0.6 + 0.4 * share[1]))
-
-
-def _explained(found: Spectrum, reciprocal: NDArray[np.float64]) -> float:
-    """Share of the sure peaks' clipped log strength that lies on a reflection."""
-    radius = np.hypot(*found.peaks.T)
-    first = float(np.sort(np.hypot(*(half_plane(2) @ reciprocal).T))[0])
-    low = (radius > 0.45 * first) & (radius < 2.2 * first) & (found.surprise(found.strength) > SURE)
-    if not low.any():
-        return 1.0
-    peaks, strength = found.peaks[low], np.log(np.clip(found.strength[low], 1.0, 1e4))
-    strong = found.strength[low] > 0.02 * found.strength[low].max()
-    index = np.rint(peaks @ np.linalg.inv(reciprocal))
-    miss = np.hypot(*((peaks - index @ reciprocal) / found.bin).T)
-    on = (miss < 3.0) & (index != 0).any(1)
-    return float((strength * on * strong).sum() / (strength * strong).sum())
-
-
-@lru_cache(maxsize=8)
-def half_plane(highest: int) -> NDArray[np.float64]:
-    """Indices (h, k) up to `highest`, one of each ± pair, without the origin."""
-    span = range(-highest, highest + 1)
-    return np.array([(h, k) for h in span for k in span if (h, k) > (0, 0)], float)

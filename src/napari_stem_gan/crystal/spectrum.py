@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
+from napari_stem_gan.crystal.noise_floor import noise_floor
 from napari_stem_gan.image import FloatImage
 
 LARGEST_SIDE_PX = 2048
 SMOOTHING_BINS = 0.8
-BLOCK_BINS = 24
 SURPRISE = (1.62, -0.88)  # −ln(chance) of white noise under this window and smoothing is linear in the ratio
 
 
@@ -76,11 +76,23 @@ class Spectrum:
         return np.maximum(SURPRISE[0] * ratio + SURPRISE[1], 0.0)
 
     def _dilated(self, reach_bins: int) -> NDArray[np.float32]:
+        """Highest of every window of ``2 × reach + 1`` bins; the next smaller window's maxima, shifted, make it up."""
         if reach_bins == 0:
             return self.ratio
         if reach_bins not in self._highest:
-            self._highest[reach_bins] = ndimage.maximum_filter(self.ratio, 2 * reach_bins + 1)
+            smaller = reach_bins // 2
+            self._highest[reach_bins] = _spread(self._dilated(smaller), reach_bins - smaller)
         return self._highest[reach_bins]
+
+
+def _spread(values: NDArray[np.float32], by: int) -> NDArray[np.float32]:
+    """The highest of each bin and those `by` bins beside, above and below it, the corners included."""
+    for after, before in ((np.s_[by:], np.s_[:-by]), (np.s_[:, by:], np.s_[:, :-by])):
+        highest = values.copy()
+        np.maximum(highest[after], values[before], out=highest[after])
+        np.maximum(highest[before], values[after], out=highest[before])
+        values = highest
+    return values
 
 
 def central_crop(data: FloatImage, side: int = LARGEST_SIDE_PX) -> FloatImage:
@@ -101,30 +113,50 @@ def spectrum(data: FloatImage, *, threshold: float = 3.0, most: int = 160) -> Sp
     most
         Largest number of peaks kept.
     """
-    power = power_spectrum(data)
-    log_power = np.log(power + 1e-30 * power.max() + 1e-300)
-    smooth = ndimage.gaussian_filter(power, SMOOTHING_BINS)
-    background = _background(smooth)
+    crop, levels = _levelled(data)
+    power = _power(crop - levels[:, None])
+    smooth = _smoothed(power)
+    background = noise_floor(smooth)
     ratio = smooth / background
     centre = np.array(power.shape) // 2
     _mask_axes(ratio, centre)
-    maxima = (ndimage.maximum_filter(ratio, 5) == ratio) & (ratio > threshold)
+    found = Spectrum(ratio, np.zeros((0, 2)), np.zeros(0), _row_excess(levels, background))
+    maxima = (found._dilated(2) == ratio) & (ratio > threshold)
     maxima[:, : centre[1]] = False
     index = np.argwhere(maxima)
     order = np.argsort(ratio[index[:, 0], index[:, 1]])[::-1][:most]
     index = index[order]
-    exact = np.array([_sub_bin(log_power, i) for i in index]).reshape(-1, 2)
-    peaks = (exact - centre) / np.array(power.shape)
+    exact = np.array([_sub_bin(power, i) for i in index]).reshape(-1, 2)
     strength = ratio[index[:, 0], index[:, 1]].astype(np.float64)
-    return Spectrum(ratio.astype(np.float32), peaks, strength, _row_excess(data, background))
+    return replace(found, peaks=(exact - centre) / np.array(power.shape), strength=strength)
 
 
 def power_spectrum(data: FloatImage) -> NDArray[np.float32]:
     """Windowed power of the central 2048² of an image, zero frequency at ``(Y // 2, X // 2)``."""
     crop, levels = _levelled(data)
-    rows, cols = (np.hanning(n).astype(np.float32) for n in crop.shape)
-    windowed = (crop - levels[:, None]) * rows[:, None] * cols[None]
-    return np.asarray(np.abs(fft.fftshift(fft.fft2(windowed.astype(np.float32)))) ** 2)
+    return _power(crop - levels[:, None])
+
+
+def _power(level: FloatImage) -> NDArray[np.float32]:
+    """Power of an image under a Hann window; that of a real image is the same at opposite frequencies."""
+    rows, cols = (np.hanning(n).astype(np.float32) for n in level.shape)
+    waves = fft.rfft2((level * rows[:, None] * cols[None]).astype(np.float32))
+    half = fft.fftshift(waves.real**2 + waves.imag**2, axes=0)  # (Y, X // 2 + 1)
+    height, width = level.shape
+    middle = width // 2
+    opposite = half[(2 * (height // 2) - np.arange(height)) % height]
+    return np.asarray(np.concatenate([opposite[:, middle:0:-1], half[:, : width - middle]], 1))
+
+
+def _smoothed(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Gaussian smoothing over a few bins, axis by axis as a sum of shifted copies."""
+    reach = int(4 * SMOOTHING_BINS + 0.5)
+    weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTHING_BINS) ** 2).astype(np.float32)
+    weight /= weight.sum()
+    height, width = power.shape
+    wide = np.pad(power, reach, "symmetric")
+    rows = sum(w * wide[step : step + height] for step, w in enumerate(weight))
+    return np.asarray(sum(w * rows[:, step : step + width] for step, w in enumerate(weight)))
 
 
 def _levelled(data: FloatImage) -> tuple[FloatImage, FloatImage]:
@@ -136,65 +168,13 @@ def _levelled(data: FloatImage) -> tuple[FloatImage, FloatImage]:
     return clipped, (clipped @ cols / cols.sum()).astype(np.float32)
 
 
-def _row_excess(data: FloatImage, background: NDArray[np.float32]) -> float:
+def _row_excess(levels: FloatImage, background: NDArray[np.float32]) -> float:
     """Median power of the rows' levels over the background beside them; about 0.7 where rows have no offsets."""
-    crop, levels = _levelled(data)
-    rows, cols = (np.hanning(n) for n in crop.shape)
-    line = np.abs(np.fft.fftshift(np.fft.fft((levels - levels.mean()) * rows * cols.sum()))) ** 2
     height, width = background.shape
+    rows, cols = np.hanning(height), np.hanning(width)
+    line = np.abs(np.fft.fftshift(np.fft.fft((levels - levels.mean()) * rows * cols.sum()))) ** 2
     high = np.abs(np.arange(height) - height // 2) > 0.1 * height
     return float(np.median(line[high] / background[high, width // 2 + 4]))
-
-
-def _background(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Radial median times a local median on coarse blocks, so that rows and detector tails do not count as peaks."""
-    radial = _radial_median(power)
-    flat = power / radial
-    blocks = [max(4, n // BLOCK_BINS) for n in power.shape]
-    edges = [np.linspace(0, n, b + 1).astype(int) for n, b in zip(power.shape, blocks, strict=True)]
-    local = np.array([[np.median(flat[a:b:2, c:d:2]) for c, d in _pairs(edges[1])] for a, b in _pairs(edges[0])])
-    local = np.log(np.maximum(ndimage.median_filter(local, 3, mode="nearest"), 1e-6)).astype(np.float32)
-    rows = _interpolated(local, _places(edges[0]))
-    return np.asarray(radial * np.exp(_interpolated(rows.T, _places(edges[1])).T), np.float32)
-
-
-def _places(edges: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Fractional block index of every bin."""
-    return np.interp(np.arange(edges[-1]), 0.5 * (edges[1:] + edges[:-1]), np.arange(len(edges) - 1)).astype(np.float32)
-
-
-def _pairs(edges: NDArray[np.intp]) -> list[tuple[int, int]]:
-    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-
-
-def _interpolated(values: NDArray[np.float32], where: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear interpolation of the first axis at fractional indices."""
-    low = np.minimum(where.astype(int), len(values) - 2)
-    share = (where - low)[:, None]
-    return values[low] * (1 - share) + values[low + 1] * share
-
-
-def _radial_median(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Median power on rings of equal frequency, interpolated to every bin; large spectra are sampled."""
-    shape = power.shape
-    fy = (np.arange(shape[0], dtype=np.float32) - shape[0] // 2) / shape[0]
-    fx = (np.arange(shape[1], dtype=np.float32) - shape[1] // 2) / shape[1]
-    radius = np.hypot(fy[:, None], fx[None])
-    rings = max(24, min(shape) // 6)
-    step = max(1, min(shape) // 512)
-    sample, read = radius[::step, shape[1] // 2 :: step], power[::step, shape[1] // 2 :: step]
-    largest = float(radius.max())
-    index = np.minimum((sample / largest * rings).astype(np.int16), rings - 1)
-    order = np.argsort(index, axis=None, kind="stable")
-    splits = np.searchsorted(index.ravel()[order], np.arange(1, rings))
-    values = np.split(read.ravel()[order], splits)
-    medians = np.array([np.median(v) if v.size else 0.0 for v in values])
-    centres = (np.arange(rings) + 0.5) / rings * largest
-    good = medians > 0
-    if not good.any():
-        return np.full(shape, max(float(power.max()), 1e-30), np.float32)
-    table = np.interp(np.linspace(0, largest, 4096), centres[good], np.log(medians[good]))
-    return np.exp(table.astype(np.float32))[(radius * (4095 / largest)).astype(np.int32)]
 
 
 def _mask_axes(ratio: NDArray[np.float32], centre: NDArray[np.intp]) -> None:
@@ -204,19 +184,21 @@ def _mask_axes(ratio: NDArray[np.float32], centre: NDArray[np.intp]) -> None:
     ratio[centre[0] - 2 : centre[0] + 3, centre[1] - 2 : centre[1] + 3] = 0
 
 
-def _sub_bin(log_power: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Peak position by a parabola through the largest bin near `index`, along each axis."""
+def _sub_bin(power: NDArray[np.float32], index: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Peak position by a parabola through the logarithm of the largest bin near `index`, along each axis."""
     y0, x0 = np.maximum(index - 1, 0)
-    patch = log_power[y0 : index[0] + 2, x0 : index[1] + 2]
+    patch = power[y0 : index[0] + 2, x0 : index[1] + 2]
     y, x = np.unravel_index(int(patch.argmax()), patch.shape) + np.array([y0, x0])
     exact = np.array([y, x], float)
-    if 0 < y < log_power.shape[0] - 1:
-        exact[0] += _vertex(*log_power[y - 1 : y + 2, x])
-    if 0 < x < log_power.shape[1] - 1:
-        exact[1] += _vertex(*log_power[y, x - 1 : x + 2])
+    if 0 < y < power.shape[0] - 1:
+        exact[0] += _vertex(power[y - 1 : y + 2, x])
+    if 0 < x < power.shape[1] - 1:
+        exact[1] += _vertex(power[y, x - 1 : x + 2])
     return exact
 
 
-def _vertex(left: float, middle: float, right: float) -> float:
+def _vertex(power: NDArray[np.float32]) -> float:
+    """Where the parabola through the logarithms of three bins is highest, from the middle one."""
+    left, middle, right = np.log(power.astype(np.float64) + 1e-300)
     curvature = left - 2 * middle + right
     return float(np.clip(0.5 * (left - right) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0

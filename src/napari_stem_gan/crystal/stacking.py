@@ -1,9 +1,9 @@
 """Layers of two-dimensional crystals on top of each other.
 
-Layer distances are half the c axes of the bulk crystals: MoS2 Bronsema et al. 1986 (doi:10.1002/zaac.19865400904), WS2
-and WSe2 Schutte et al. 1987 (doi:10.1016/0022-4596(87)90057-0), MoSe2 James and Lavik 1963, MoTe2 Puotinen and Newnham
-1961, WTe2 Mar et al. 1992 (doi:10.1021/ja00049a029), graphite Trucano and Chen 1975 (doi:10.1038/258136a0), BN Pease
-1952.
+Layer distances are half the c axes of the bulk crystals: MoS2 and MoSe2 Bronsema et al. 1986
+(doi:10.1002/zaac.19865400904), WS2 and WSe2 Schutte et al. 1987 (doi:10.1016/0022-4596(87)90057-0), MoTe2 c =
+13.964 Å as tabulated (Puotinen and Newnham 1961 give 13.97), WTe2 Mar et al. 1992 (doi:10.1021/ja00049a029), graphite
+Trucano and Chen 1975 (doi:10.1038/258136a0), BN Pease 1952. Other tables differ by up to 0.1 %.
 """
 
 from __future__ import annotations

@@ -28,9 +28,20 @@ def rotations(material: Material) -> tuple[Turn, ...]:
     tuple
         2×2 integer matrices of determinant +1, by angle from 0 to 360°, the identity first.
     """
+    return plane_rotations(material.cell, *_columns(material))
+
+
+@lru_cache(maxsize=256)
+def has_mirror(material: Material) -> bool:
+    """Whether the projection has a mirror or glide line, so that the crystal turned over looks the same."""
+    return any(m[0] * m[3] - m[1] * m[2] == -1 for m in _operations(material.cell, *_columns(material)))
+
+
+def _columns(material: Material) -> tuple[NDArray[np.float64], list[int]]:
+    """Where the columns lie, and a number for each kind of content."""
     kinds: dict[tuple[str, ...], int] = {}
     numbers = [kinds.setdefault(tuple(sorted(c.atoms)), len(kinds) + 1) for c in material.columns]
-    return plane_rotations(material.cell, np.array([c.fraction for c in material.columns]), numbers)
+    return np.array([c.fraction for c in material.columns]), numbers
 
 
 @lru_cache(maxsize=256)
@@ -62,12 +73,18 @@ def plane_rotations(
     cell_A: NDArray[np.float64], fractions: NDArray[np.float64], numbers: list[int]
 ) -> tuple[Turn, ...]:
     """Rotations of a projected structure, given as for `flat_cell`, by angle from 0 to 360°."""
-    found = spglib.get_symmetry(flat_cell(cell_A, fractions, numbers), symprec=TOLERANCE_A)
-    # spglib turns fractions (columns); rows of vectors turn with the transpose
-    flat = {tuple(r[:2, :2].T.ravel().tolist()) for r in found["rotations"] if r[2, 2] == 1}
-    proper = [m for m in flat if m[0] * m[3] - m[1] * m[2] == 1]
+    proper = [m for m in _operations(cell_A, fractions, numbers) if m[0] * m[3] - m[1] * m[2] == 1]
     ordered = sorted(proper, key=lambda m: _angle(cell_A, m))
     return tuple(((m[0], m[1]), (m[2], m[3])) for m in ordered)
+
+
+def _operations(
+    cell_A: NDArray[np.float64], fractions: NDArray[np.float64], numbers: list[int]
+) -> set[tuple[int, ...]]:
+    """Rotations and mirrors in the plane, each as the four elements of a matrix."""
+    found = spglib.get_symmetry(flat_cell(cell_A, fractions, numbers), symprec=TOLERANCE_A)
+    # spglib turns fractions (columns); rows of vectors turn with the transpose
+    return {tuple(r[:2, :2].T.ravel().tolist()) for r in found["rotations"] if r[2, 2] == 1}
 
 
 def _angle(cell_A: NDArray[np.float64], turn: tuple[int, ...]) -> float:

@@ -18,6 +18,10 @@ class ScanConfig:
     """Random shift of each row along the slow axis (standard deviation of one step) in pixels."""
     jitter_correlation: float = 0.0
     """How much of a row's shift is handed on to the next row (AR(1) coefficient, 0 to below 1)."""
+    wander_px: float = 0.0
+    """Slow wander of the scan against the specimen (standard deviation along each axis) in pixels."""
+    wander_rows: float = 60.0
+    """How many rows the wander takes to change (its correlation falls to 0.61 over as many)."""
     drift_shear: float = 0.0
     """Shift along x for each pixel along y that specimen drift causes (0.02 = 2 %)."""
     drift_scale: float = 0.0
@@ -36,21 +40,19 @@ class ScanConfig:
     """How far the specimen drifts from one frame to the next, in pixels; its direction is drawn."""
 
     def __post_init__(self) -> None:
-        if min(self.jitter_x_px, self.jitter_y_px, self.smear_px) < 0:
-            raise ValueError("jitter and smear must not be negative; set them to 0 or more pixels")
-        if not 0 <= self.jitter_correlation < 1:
-            phi = self.jitter_correlation
-            raise ValueError(f"jitter_correlation must be at least 0 and below 1, got {phi}; try 0.5")
-        if not (0 <= self.ringing < 1 and 0 <= self.smear_lorentzian <= 1):
-            got = (self.ringing, self.smear_lorentzian)
-            raise ValueError(f"ringing and smear_lorentzian must lie between 0 and 1, got {got}; try 0 and 0.5")
-        if self.frame_drift_px < 0 or not self.flyback_length_px > abs(self.flyback_px):
+        for name in ("jitter_x_px", "jitter_y_px", "smear_px", "frame_drift_px", "wander_px"):
+            _check(self, name, 0, hint="set it to 0 or more pixels")
+        for name in ("jitter_correlation", "ringing"):
+            _check(self, name, 0, 1, open_end=True, hint="try 0.3")
+        _check(self, "smear_lorentzian", 0, 1, hint="try 0.5")
+        _check_positive(self, "wander_rows", 60.0)
+        for name in ("drift_shear", "drift_scale"):
+            _check(self, name, -0.499, 0.499, hint="try 0.02 for 2 %")
+        if not (math.isfinite(self.flyback_px) and self.flyback_length_px > abs(self.flyback_px)):
             raise ValueError(
-                "frame_drift_px must not be negative and flyback_length_px must exceed flyback_px, got "
-                f"{self.frame_drift_px}, {self.flyback_length_px} and {self.flyback_px}; try 0, 12 and 2"
+                f"flyback_length_px must exceed flyback_px, got {self.flyback_length_px} and {self.flyback_px}; "
+                "try 12 and 2"
             )
-        if max(abs(self.drift_shear), abs(self.drift_scale)) >= 0.5:
-            raise ValueError("drift_shear and drift_scale must lie between -0.5 and 0.5; try 0.02")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,19 +89,17 @@ class DetectorConfig:
     """Step of the analogue-to-digital converter in output units; 0 keeps fractions."""
 
     def __post_init__(self) -> None:
-        if not (self.dose_e_per_A2 > 0 and math.isfinite(self.dose_e_per_A2)):
-            raise ValueError(f"dose_e_per_A2 must be positive, got {self.dose_e_per_A2}; try 1e5")
+        _check_positive(self, "dose_e_per_A2", 1e5)
+        _check_positive(self, "gain", 1.0)
         if not (self.frames == int(self.frames) and 1 <= self.frames <= 1000):
             raise ValueError(f"frames must be a whole number from 1 to 1000, got {self.frames}; try 1")
-        noises = (self.pmt_spread, self.read_noise_e, self.tail_px, self.row_noise, self.row_offset_e)
-        if min(*noises, self.quantisation) < 0:
-            raise ValueError("noise, tail and quantisation must not be negative; set them to 0 or more")
-        if not 0 <= self.tail_lorentzian <= 1:
-            raise ValueError(f"tail_lorentzian must lie between 0 and 1, got {self.tail_lorentzian}; try 0.5")
-        if not (0 <= self.row_line_fraction <= 1 and 0 <= self.bad_pixel_fraction <= 1):
-            raise ValueError("row_line_fraction and bad_pixel_fraction must lie between 0 and 1; try 0")
-        if not (self.gain > 0 and self.saturation_e >= 0):
-            raise ValueError("gain must be positive and saturation_e not negative; try 1 and 0")
+        noises = ("pmt_spread", "read_noise_e", "tail_px", "row_noise", "row_offset_e")
+        for name in (*noises, "saturation_e", "quantisation"):
+            _check(self, name, 0, hint="set it to 0 or more")
+        _check(self, "tail_lorentzian", 0, 1, hint="try 0.5")
+        for name in ("row_line_fraction", "bad_pixel_fraction"):
+            _check(self, name, 0, 1, hint="try 0.001")
+        _check(self, "offset", hint="try 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +120,36 @@ class ContaminationConfig:
     """Number of small bright clusters on 100 nm²."""
 
     def __post_init__(self) -> None:
-        if min(self.amount, self.fine_fraction, self.skew, self.clusters_per_100nm2) < 0 or self.fine_fraction > 1:
-            raise ValueError("contamination amounts must not be negative and fine_fraction at most 1; lower them")
-        if min(self.coarse_nm, self.fine_nm) <= 0:
-            raise ValueError("correlation lengths must be positive; try 2 nm and 0.35 nm")
+        for name in ("amount", "skew", "clusters_per_100nm2"):
+            _check(self, name, 0, hint="set it to 0 or more")
+        _check(self, "fine_fraction", 0, 1, hint="try 0.2")
+        _check_positive(self, "coarse_nm", 2.0)
+        _check_positive(self, "fine_nm", 0.35)
+
+
+def _check(
+    config: object,
+    name: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    hint: str,
+    open_end: bool = False,
+) -> None:
+    """Refuse a number below `low`, above `high` (or equal to it, with `open_end`), or not finite."""
+    value = getattr(config, name)
+    if math.isfinite(value) and low <= value <= high and not (open_end and value == high):
+        return
+    upper = "" if math.isinf(high) else f" and below {high:g}" if open_end else f" and at most {high:g}"
+    rule = "a finite number" if math.isinf(low) else f"at least {low:g}{upper}"
+    raise ValueError(f"{name} must be {rule}, got {value}; {hint}")
+
+
+def _check_positive(config: object, name: str, example: float) -> None:
+    """Refuse a number that is 0, negative or not finite."""
+    value = getattr(config, name)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be positive, got {value}; try {example:g}")
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

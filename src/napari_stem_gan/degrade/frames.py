@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
 from napari_stem_gan.degrade.detector import collect, digitise, spoil
 from napari_stem_gan.degrade.noise import Noise
-from napari_stem_gan.degrade.scan import distort
+from napari_stem_gan.degrade.scan import distort, wander
 
 
 def acquire(
@@ -51,6 +51,16 @@ def acquire(
         expected = seen * (electrons_per_px[on] / frames.view(-1, 1, 1, 1))
         total[on] += collect(expected, [detectors[i] for i in on], still)
     return digitise(spoil(total, detectors, noise), detectors)
+
+
+def mean_wander(scans: Sequence[ScanConfig], detectors: Sequence[DetectorConfig], rows: int, noise: Noise) -> Tensor:
+    """How far the scan of each image wanders, averaged over its frames: along y and x in pixels, ``(B, 2, rows)``."""
+    total = torch.zeros(len(scans), 2, rows, device=noise.device)
+    for i, (scan, detector) in enumerate(zip(scans, detectors, strict=True)):
+        for frame in range(detector.frames if scan.wander_px else 0):
+            still = noise.chosen([i]).child(f"frame {frame}")
+            total[i] += wander(rows, [scan], still)[0] / detector.frames
+    return total
 
 
 def _drift(scans: Sequence[ScanConfig], noise: Noise) -> Tensor:

@@ -1,7 +1,8 @@
-"""Scan distortions: jitter, drift and fast-scan smear, none of which shifts an image on average."""
+"""Scan distortions: jitter, wander, drift and fast-scan smear, none of which shifts an image on average."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from napari_stem_gan.image import FloatImage
 
 __all__ = [
     "apply_scan", "as_batch", "displacement", "distort", "fast_scan_kernel", "move_systematically", "per_image",
-    "row_jitter", "smear", "systematic_shift", "torch_generator",
+    "row_jitter", "smear", "systematic_shift", "torch_generator", "wander",
 ]  # fmt: skip
 Config = TypeVar("Config")
 
@@ -67,6 +68,35 @@ def row_jitter(rows: int, sigma: Tensor, phi: Tensor, source: Source, effect: st
     return (series * sigma.view(-1, 1))[:, None, :, None]
 
 
+def wander(rows: int, configs: Sequence[ScanConfig], source: Source = None) -> Tensor:
+    """Draw how the scan wanders slowly: Gaussian series of covariance ``w² exp(−n² / 2L²)`` over n rows, of mean 0.
+
+    Parameters
+    ----------
+    rows
+        Number of rows.
+    configs
+        One per image; w is its ``wander_px``, L its ``wander_rows``.
+    source
+        Source of randomness.
+
+    Returns
+    -------
+    Tensor
+        Shifts along y and x in pixels, shape ``(B, 2, rows)``.
+    """
+    noise = as_noise(source, len(configs), "cpu")
+    if not any(config.wander_px for config in configs):
+        return torch.zeros(len(configs), 2, rows, device=noise.device)
+    steps = torch.stack([noise.normal(f"wander {axis}", 2 * rows) for axis in "yx"], 1)  # twice: it wraps around
+    size, length = (per_image(configs, name, steps).view(-1, 1, 1) for name in ("wander_px", "wander_rows"))
+    frequency = torch.fft.rfftfreq(2 * rows, device=steps.device)
+    response = torch.exp(-((math.pi * length * frequency) ** 2))
+    gain = torch.fft.irfft(response**2, 2 * rows)[..., :1].sqrt()  # of a white series
+    series = torch.fft.irfft(torch.fft.rfft(steps) * response, 2 * rows)[..., :rows] * size / gain
+    return series - series.mean(dim=-1, keepdim=True)
+
+
 def displacement(
     shape: tuple[int, int],
     config: ScanConfig | Sequence[ScanConfig],
@@ -111,7 +141,8 @@ def _row_shifts(shape: tuple[int, int], configs: Sequence[ScanConfig], noise: No
     y = torch.arange(shape[0], device=noise.device, dtype=like.dtype).view(1, 1, -1, 1)
     x = torch.arange(shape[1], device=noise.device, dtype=like.dtype).view(1, 1, 1, -1)
     d_y, d_x = systematic_shift(configs, shape, y, x)
-    return jitter_y + d_y, jitter_x + d_x
+    slow = wander(shape[0], configs, noise)[..., None]  # (B, 2, Y, 1)
+    return jitter_y + d_y + slow[:, :1], jitter_x + d_x + slow[:, 1:]
 
 
 def systematic_shift(

@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_stem_gan.crystal.defects import plant_defects
 from napari_stem_gan.degrade.config import ContaminationConfig, ScanConfig
 from napari_stem_gan.degrade.contamination import contamination, quantile
-from napari_stem_gan.degrade.frames import acquire
+from napari_stem_gan.degrade.frames import acquire, mean_wander
 from napari_stem_gan.degrade.noise import Noise
 from napari_stem_gan.degrade.scan import move_systematically
 from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
@@ -26,6 +26,7 @@ from napari_stem_gan.simulate.scene import Degradation, Scene
 from napari_stem_gan.simulate.thickness import projected_weights
 
 DARK, BRIGHT = 0.05, 0.9
+Float = NDArray[np.float64]
 Background = tuple[FloatImage | Tensor | None, float | None]
 
 
@@ -87,16 +88,27 @@ def labelled_batch(
         device=device,
     )
     on = [i for i, scene in enumerate(scenes) if scene.degradation is not None]
+    wandered: dict[int, Float] = {}
     if on:
+        degradations = [scenes[i].degradation or Degradation() for i in on]
+        noise = Noise.of([rngs[i] for i in on], device)
         images[on] = degrade_batch(
             images[on],
-            [scenes[i].degradation or Degradation() for i in on],
+            degradations,
             pixel_sizes_A=[scenes[i].field.pixel_size_A for i in on],
-            noise=Noise.of([rngs[i] for i in on], device),
+            noise=noise,
             backgrounds=[(scenes[i].background, scenes[i].background_unit) for i in on],
         )
+        wandered = dict(zip(on, slow_wander(degradations, images.shape[-2], noise), strict=True))
     arrays = images.cpu().numpy()
-    return [finish(s, p.labels, image) for s, p, image in zip(scenes, planted, arrays, strict=True)]
+    made = enumerate(zip(scenes, planted, arrays, strict=True))
+    return [finish(s, p.labels, image, wandered.get(i)) for i, (s, p, image) in made]
+
+
+def slow_wander(degradations: Sequence[Degradation], rows: int, noise: Noise) -> Float:
+    """How far the scan of each image wanders along y and x in pixels, ``(B, 2, rows)``; of images made with `noise`."""
+    scans, detectors = [d.scan for d in degradations], [d.detector for d in degradations]
+    return np.asarray(mean_wander(scans, detectors, rows, noise).cpu().numpy(), float)
 
 
 def plant(scene: Scene, rng: np.random.Generator) -> Planted:
@@ -187,22 +199,28 @@ def _background(
     return field * (column_contrast(clean) if unit is None else unit)
 
 
-def finish(scene: Scene, labels: dict[str, Any], data: FloatImage) -> LabelledImage:
-    """Put image and labels together; labels follow drift and fly-back, which move columns for good."""
+def finish(
+    scene: Scene, labels: dict[str, Any], data: FloatImage, wandered_px: Float | None = None
+) -> LabelledImage:
+    """Put image and labels together; labels follow drift, fly-back and wander, which move columns for good."""
     name, size = f"simulated {scene.field.material.key}", scene.field.pixel_size_A
     image = STEMImage(data=data, pixel_size_A=size, name=name, source="simulated" if scene.degradation else "")
     if scene.degradation is None:
         return LabelledImage(image=image, **labels)
-    moved = follow_scan(labels, scene.degradation.scan, image.shape)
+    moved = follow_scan(labels, scene.degradation.scan, image.shape, wandered_px)
     moved["parameters"] = {**moved["parameters"], "degradation": asdict(scene.degradation)}
     return LabelledImage(image=image, **moved)
 
 
-def follow_scan(labels: dict[str, Any], scan: ScanConfig, shape: tuple[int, int]) -> dict[str, Any]:
-    """Labels of an image after drift and fly-back; those that leave the image are dropped."""
-    if not (scan.drift_scale or scan.drift_shear or scan.flyback_px):
+def follow_scan(
+    labels: dict[str, Any], scan: ScanConfig, shape: tuple[int, int], wandered_px: Float | None = None
+) -> dict[str, Any]:
+    """Labels of an image after drift, fly-back and wander ``(2, Y)``; those that leave the image are dropped."""
+    if not (scan.drift_scale or scan.drift_shear or scan.flyback_px or scan.wander_px):
         return dict(labels)
-    positions, columns = (move_systematically(labels[n], scan, shape) for n in ("positions_px", "columns_px"))
+    positions, columns = (
+        _wandered(move_systematically(labels[n], scan, shape), wandered_px) for n in ("positions_px", "columns_px")
+    )
     seen, parameters = _inside(positions, shape), dict(labels["parameters"])
     if "kinds" in parameters:
         parameters["kinds"] = _chosen(parameters["kinds"], seen)
@@ -214,6 +232,16 @@ def follow_scan(labels: dict[str, Any], scan: ScanConfig, shape: tuple[int, int]
         "columns_px": columns[_inside(columns, shape)],
         "parameters": {**parameters, **_drifted_lattice(parameters, scan, shape)},
     }
+
+
+def _wandered(points: Float, wandered_px: Float | None) -> Float:
+    """Where points ``(N, 2)`` are seen by rows that look beside their place."""
+    if wandered_px is None or not len(points):
+        return points
+    seen, rows = points, np.arange(wandered_px.shape[1])
+    for _ in range(3):
+        seen = points - np.stack([np.interp(seen[:, 0], rows, part) for part in wandered_px], 1)
+    return np.asarray(seen)
 
 
 def _drifted_lattice(parameters: dict[str, Any], scan: ScanConfig, shape: tuple[int, int]) -> dict[str, Any]:

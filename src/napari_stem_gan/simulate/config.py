@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 
 from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
+from napari_stem_gan.simulate.aberrations import names_file, optics_with, read_aberrations
+from napari_stem_gan.simulate.instrument import InstrumentConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ class SimulateConfig:
     defect_scale: float = 1.0
     """Multiplies the fractions of all defects (1 = about 3 % single vacancies); planted amounts stay as given."""
     degrade: bool = True
-    """Add contamination, scan distortions and counting noise fitted to today's image."""
+    """Add contamination, scan distortions and counting noise, as fitted to today's image or set by hand."""
     seed: int = 0
     """Seed of every random draw."""
     frames: int = 1
@@ -118,7 +120,22 @@ class SimulateConfig:
     defects: DefectConfig = field(default_factory=DefectConfig)
     """What is planted."""
     optics: OpticsConfig = field(default_factory=OpticsConfig)
-    """Probe and detector that the fit starts from; its source size is fitted."""
+    """Probe and detector that the fit starts from; source size and low aberrations are fitted where the image tells
+    them."""
+    aberrations: str = ""
+    """Known aberrations, used exactly in place of those of the optics and of drawn ones: C23=50 nm, phi23=0.3, or
+    components (C23a), or names of CEOS correctors (A2), without a unit in Å and rad; or a JSON file with them."""
+    instrument: InstrumentConfig = field(default_factory=InstrumentConfig)
+    """Detector, scan and contamination by hand; what is empty stays as fitted to today's images."""
+
+    @property
+    def probe(self) -> OpticsConfig:
+        """The optics with the known aberrations; ValueError where a file of them cannot be read."""
+        return self.with_known_aberrations(self.optics)
+
+    def with_known_aberrations(self, optics: OpticsConfig) -> OpticsConfig:
+        """Other optics with the known aberrations; ValueError where a file of them cannot be read."""
+        return optics_with(optics, read_aberrations(self.aberrations))
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 10000:
@@ -129,3 +146,5 @@ class SimulateConfig:
             raise ValueError(f"defect_scale must lie between 0 and 20, got {self.defect_scale}; try 1")
         if not 1 <= self.frames <= 1000:
             raise ValueError(f"frames must lie between 1 and 1000, got {self.frames}; try 1")
+        if not names_file(self.aberrations):  # a file is read when it is used
+            self.with_known_aberrations(self.optics)

@@ -1,15 +1,17 @@
 """Fit everything the simulator draws to a matched image, so that simulations already look like today's.
 
-In order: the lattice is split off (`fit_lattice`), the jitter of its rows is measured (`fit_scan`), then the counting
-noise (`fit_noise`), the probe (`fit_optics`) and the contamination (`fit_background`) of what is left.
+In order: the lattice is split off (`fit_lattice`); the jitter of its rows (`fit_scan`), their slow wander
+(`fit_wander`) and the lag after the fly-back (`fit_flyback`) are measured; then the counting noise (`fit_noise`), the
+probe (`fit_optics`) and the contamination (`fit_background`) of what is left.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
@@ -18,12 +20,15 @@ from napari_stem_gan.image import FloatImage, STEMImage
 from napari_stem_gan.simulate.background import Background
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.fit_background import measure_background
+from napari_stem_gan.simulate.fit_flyback import fit_flyback
 from napari_stem_gan.simulate.fit_lattice import LatticeImage, split_lattice
 from napari_stem_gan.simulate.fit_noise import Noise, digits, measure_noise, row_noise, single_electrons
 from napari_stem_gan.simulate.fit_optics import OpticsFit, fit_optics
-from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, straightened, without_rows
+from napari_stem_gan.simulate.fit_scan import Rows, fit_jitter, measure_rows, row_spread, straightened, without_rows
+from napari_stem_gan.simulate.fit_wander import fit_wander
 from napari_stem_gan.simulate.probe import band_limit
 
+Float = NDArray[np.float64]
 DARK_MODEL_ERROR = 0.01  # of the brightness above the dark level: what lattice and rows leave in the noise
 DOSE_RANGE = (1.0, 5e7)
 PMT_SPREAD = 0.3
@@ -39,11 +44,12 @@ class SessionFit:
     Parameters
     ----------
     optics
-        Probe with the source size that gives today's column width.
+        Probe with the source size and the low aberrations that give today's columns.
     detector
         Dose, tail, row noise, gain, offset, clipping and digits that give today's noise and brightness.
     scan
-        Jitter per axis and its correlation from row to row.
+        Jitter per axis and its correlation from row to row, slow wander, the lag after the fly-back, the fast-scan
+        smear.
     contrast
         Contrast of the clean simulation (its 90 % minus 5 % quantile) as a fraction of the beam.
     background
@@ -105,8 +111,8 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     match
         Its lattice.
     optics
-        Beam energy, convergence, detector angles and aberrations; None: 80 kV, 25 mrad, 63–200 mrad. Its source size
-        is replaced.
+        Beam energy, convergence and detector angles; None: 80 kV, 25 mrad, 63–200 mrad. Its source size is replaced,
+        and its defocus, astigmatism, coma and three-fold astigmatism as far as the image tells them.
 
     Raises
     ------
@@ -116,29 +122,39 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     if not match.accepted or match.pixel_size_A is None:
         raise ValueError(f"'{image.name}' must be matched before it can be simulated: {match.reason}")
     base, size = optics or OpticsConfig(), match.pixel_size_A
-    split, rows, scan, errors = _rows(image, match)
+    split, rows, scan, spread, errors = _rows(image, match)
     rest = without_rows(split, rows)
     noise = measure_noise(split, rest, band_limit(base) * size)
-    probe = fit_optics(split, match, base, scan, DetectorConfig(tail_px=noise.tail_px))
+    probe = fit_optics(split, match, base, spread, DetectorConfig(tail_px=noise.tail_px))
     background = measure_background(
         split, rest, noise, contrast=probe.scale * probe.contrast, pixel_size_A=size,
         column_jitter_px=DefectConfig().jitter_A / size, band_limit_per_px=band_limit(base) * size,
     )  # fmt: skip
     counted, more = _counting(split, noise, probe, background, size)
     detector, rough = _detector(image.data, rows, noise, counted, float(split.background.mean()))
-    errors |= more | rough | {"source_size_fwhm_A": probe.errors["source_size_fwhm_A"]}
+    errors |= more | rough | {n: error for n, error in probe.errors.items() if n not in ("scale", "brightness")}
     errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
     background = background.lifted(counted["pedestal"] / (probe.scale * probe.contrast))
+    scan = replace(scan, **probe.smear)
     return SessionFit(probe.optics, detector, scan, probe.contrast, background, errors, probe.column_ratios)
 
 
-def _rows(image: STEMImage, match: LatticeMatch) -> tuple[LatticeImage, Rows, ScanConfig, dict[str, float]]:
-    """Split the image, fit the jitter of its rows, and measure what else they have in common without it."""
+def _rows(image: STEMImage, match: LatticeMatch) -> tuple[LatticeImage, Rows, ScanConfig, Float, dict[str, float]]:
+    """Split the image, fit how the scan displaces its rows, and measure what else they have in common without it.
+
+    The fourth value is how far rows lie about the warp along y and x (standard deviation in pixels).
+    """
     split = split_lattice(image.data, match)
     rows = measure_rows(split)
     scan, errors = fit_jitter(rows, split.constant_px)
-    split = straightened(split, rows, scan)
-    return split, measure_rows(split), scan, errors
+    scan, slow = fit_wander(rows, scan, match, image.shape)
+    if scan.wander_px:
+        jitter, errors = fit_jitter(rows, split.constant_px, scan)
+        scan = replace(jitter, wander_px=scan.wander_px, wander_rows=scan.wander_rows)
+    lag, rough = fit_flyback(image.data, match, split)
+    scan, spread = replace(scan, **lag), row_spread(rows, scan)
+    split = straightened(split, rows, spread)
+    return split, measure_rows(split), scan, spread, errors | slow | rough
 
 
 def _detector(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,15 @@ class LatticeImage:
         """The image without lattice and foreign columns; the background is still there."""
         return self.data - self.lattice - self.foreign
 
+    def columns_displaced(self, shift_px: NDArray[np.float64]) -> LatticeImage:
+        """The same image against a lattice whose pixel columns look `shift_px` ``(X,)`` beside their place along x."""
+        moved = np.linalg.inv(self.vectors_px)[1][:, None, None] * shift_px
+        g_y, g_x = wave_vectors(self.spectrum.shape, self.vectors_px)
+        fractions = ((self.fractions + moved) % 1.0).astype(np.float32)
+        parts = (self.spectrum, 2j * np.pi * g_y * self.spectrum, 2j * np.pi * g_x * self.spectrum)
+        lattice, along_y, along_x = (self.brightness * _look_up(part, fractions) for part in parts)
+        return replace(self, lattice=lattice, along_y=along_y, along_x=along_x, fractions=fractions)
+
     def displaced(self, shifts: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float32]:
         """The lattice as rows see it that look beside their place.
 
@@ -125,6 +134,23 @@ def split_lattice(data: FloatImage, match: LatticeMatch) -> LatticeImage:
         fractions=fractions,
         brightness=brightness,
     )
+
+
+def left_edge(data: FloatImage, match: LatticeMatch, image: LatticeImage, width: int) -> LatticeImage:
+    """The first `width` columns of `data`, on the rows and with the average cell of its split middle `image`."""
+    crop, (row, column) = middle(data)
+    if column == 0:
+        parts = ("data", "background", "lattice", "along_y", "along_x", "foreign", "brightness")
+        cut = {name: getattr(image, name)[:, :width] for name in parts}
+        return replace(image, fractions=image.fractions[..., :width], **cut)
+    edge = np.asarray(data[row : row + len(crop), :width], np.float32)
+    fractions = _fractions(edge.shape, (row, 0), match)
+    background = _blurred(edge, BACKGROUND_CELLS * image.constant_px, 0.3 * image.constant_px)
+    brightness = _brightness(edge - background, _look_up(image.spectrum, fractions), image.constant_px)
+    whole = replace(
+        image, data=edge, background=background, foreign=np.zeros_like(edge), fractions=fractions, brightness=brightness
+    )
+    return whole.columns_displaced(np.zeros(width))
 
 
 def middle(data: FloatImage) -> tuple[NDArray[np.float32], tuple[int, int]]:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
-from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
+from napari_stem_gan.degrade.config import DetectorConfig
 from napari_stem_gan.image import FloatImage
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.config import OpticsConfig
+from napari_stem_gan.simulate.fit_aberrations import Cell, fit_probe
 from napari_stem_gan.simulate.fit_lattice import LatticeImage, average_spectrum, wave_vectors
 from napari_stem_gan.simulate.fit_noise import tail_transfer
 from napari_stem_gan.simulate.pairs import Field, anion_peak, ideal_image
@@ -23,6 +24,7 @@ SOURCES_A = np.linspace(0, LARGEST_SOURCE_A, 105)
 CLEAN_PX, CLEAN_CELLS = 256, 8
 ALIGNMENTS = 3
 FAINT = 0.1
+MODEL_ERROR = 0.003  # of a reflection: defects, foreign columns, changing brightness
 Complex = NDArray[np.complex128]
 Float = NDArray[np.float64]
 
@@ -34,7 +36,9 @@ class OpticsFit:
     Parameters
     ----------
     optics
-        Probe with the fitted source size.
+        Probe with the fitted source size and aberrations.
+    smear
+        Decay of the signal along the fast axis: ``smear_px`` and ``smear_lorentzian``.
     scale
         Image units for the whole beam.
     mean, contrast
@@ -42,10 +46,11 @@ class OpticsFit:
     column_ratios
         Brightness of each sublattice over the simulation's, in units of the brightest one.
     errors
-        One standard error: ``source_size_fwhm_A`` in Å and ``scale`` relative to it.
+        One standard error of everything in `ProbeFit`, and of ``scale`` relative to it.
     """
 
     optics: OpticsConfig
+    smear: dict[str, float]
     scale: float
     mean: float
     contrast: float
@@ -54,7 +59,7 @@ class OpticsFit:
 
 
 def fit_optics(
-    image: LatticeImage, match: LatticeMatch, optics: OpticsConfig, scan: ScanConfig, detector: DetectorConfig
+    image: LatticeImage, match: LatticeMatch, optics: OpticsConfig, spread_px: Float, detector: DetectorConfig
 ) -> OpticsFit:
     """Fit source size and scale to the average cell; the blur of jitter and detector is known and not counted twice.
 
@@ -65,9 +70,11 @@ def fit_optics(
     match
         Where it lies.
     optics
-        The probe; its source size is replaced.
-    scan, detector
-        Fitted jitter and tail.
+        Where the search for the probe starts.
+    spread_px
+        How far rows are displaced along y and x (standard deviation).
+    detector
+        With the fitted tail.
     """
     sharp = replace(optics, source_size_fwhm_A=0.0)
     clean = _clean_image(match, sharp)
@@ -79,27 +86,38 @@ def fit_optics(
     if len(columns) < 2 * columns.shape[1] + 2:  # too few reflections to tell sublattices apart
         names, columns = ["all"], whole[:, None]
     g_y, g_x = (g[used] for g in wave_vectors(image.spectrum.shape, match.lattice_vectors_px))
-    k2 = (g_y**2 + g_x**2) / (match.pixel_size_A or 0.2) ** 2  # 1/Å²
+    size = match.pixel_size_A or 0.2
+    k2 = (g_y**2 + g_x**2) / size**2  # 1/Å²
     decay = np.exp(-((np.pi * SOURCES_A[:, None]) ** 2) * k2 / (4 * np.log(2)))
     still = np.exp(-2 * (np.pi * DefectConfig().jitter_A) ** 2 * k2)  # columns beside their sites are drawn again
-    factor = decay * _known_blur(g_y, g_x, scan, detector) * still
+    known = _known_blur(g_y, g_x, spread_px, detector) * still
+    factor = decay * known
     data, hk = image.spectrum[used], _indices(image.spectrum.shape)[used]
     for _ in range(ALIGNMENTS):
         misfit, weights = _trials(data, columns, factor)
         source, best = _minimum(misfit)
         data = data * _alignment(data, columns @ weights[best] * factor[best], hk)
+    cell = Cell(
+        data=data, error=_reflection_error(data, image.spread), columns=columns * known[:, None],
+        frequency_per_A=np.stack([g_y, g_x], 1) / size, frequency_per_px=np.stack([g_y, g_x], 1), indices=hk,
+    ).below(optics)  # fmt: skip
+    found = fit_probe(cell, optics)
     physical = _solve(columns, whole)
-    noise = max(image.spread, float(np.sqrt(misfit[best] / max(2 * len(data) - columns.shape[1] - 3, 1))))
-    power = max(float((np.abs(data) ** 2).sum()) - len(data) * image.spread**2, 1e-30)
-    scale = float(np.sqrt(power) / max(np.linalg.norm(columns @ physical * factor[best]), 1e-30))
-    errors = {
-        "source_size_fwhm_A": _error(misfit, best, noise),
-        "scale": noise / scale / max(float(np.linalg.norm(columns @ physical * factor[best])), 1e-30),
-    }
-    ratios = _ratios(names, weights[best], physical)
-    probe = replace(optics, source_size_fwhm_A=source)
-    today = _clean_image(match, probe)
-    return OpticsFit(probe, scale, float(today.mean()), anion_peak(today), ratios, errors)
+    expected = float(np.linalg.norm(cell.columns @ physical * found.factor))
+    power = max(float((np.abs(cell.data) ** 2).sum()) - len(cell.data) * image.spread**2, 1e-30)
+    scale = float(np.sqrt(power)) / max(expected, 1e-30)
+    noise = float(np.linalg.norm(cell.data - cell.columns @ found.weights * found.factor) / np.sqrt(len(cell.data)))
+    scattered = max(noise, image.spread) / max(float(np.sqrt(power)), 1e-30)
+    errors = {**found.errors, "scale": float(np.hypot(scattered, found.errors["brightness"]))}
+    today = _clean_image(match, found.optics)
+    scan = {"smear_px": found.smear_px, "smear_lorentzian": found.smear_lorentzian}
+    ratios = _ratios(names, found.weights, physical)
+    return OpticsFit(found.optics, scan, scale, float(today.mean()), anion_peak(today), ratios, errors)
+
+
+def _reflection_error(data: Complex, spread: float) -> Float:
+    """One standard error of the real and imaginary part of every reflection: noise, and what the model leaves out."""
+    return np.sqrt(spread**2 / 2 + (MODEL_ERROR * np.abs(data)) ** 2)
 
 
 def _ratios(names: list[str], weights: Float, physical: Float) -> dict[str, float]:
@@ -115,10 +133,9 @@ def _indices(shape: tuple[int, ...]) -> Float:
     return np.stack(np.meshgrid(*(np.fft.fftfreq(n) * n for n in shape), indexing="ij"), -1)
 
 
-def _known_blur(g_y: Float, g_x: Float, scan: ScanConfig, detector: DetectorConfig) -> Complex:
+def _known_blur(g_y: Float, g_x: Float, spread_px: Float, detector: DetectorConfig) -> Complex:
     """What jitter and the detector's tail do to each reflection."""
-    series = 1 - scan.jitter_correlation**2
-    spread = (scan.jitter_y_px * g_y) ** 2 / series + (scan.jitter_x_px * g_x) ** 2 / series
+    spread = (spread_px[0] * g_y) ** 2 + (spread_px[1] * g_x) ** 2
     return np.exp(-2 * np.pi**2 * spread) * tail_transfer(detector.tail_px, g_x)
 
 
@@ -143,15 +160,6 @@ def _minimum(misfit: Float) -> tuple[float, int]:
     left, middle, right = misfit[best - 1 : best + 2]
     step = 0.5 * (left - right) / (left - 2 * middle + right)
     return float(SOURCES_A[best] + step * (SOURCES_A[1] - SOURCES_A[0])), best
-
-
-def _error(misfit: Float, best: int, noise: float) -> float:
-    """Standard error of the source size from the misfit's curvature in d² (near 0 the misfit is flat in d)."""
-    at = int(np.clip(best, 3, len(misfit) - 4))
-    squares = SOURCES_A[at - 3 : at + 4] ** 2
-    curvature = 2 * np.polyfit(squares - squares[3], misfit[at - 3 : at + 4], 2)[0]
-    error = noise * np.sqrt(2 / max(curvature, 1e-30))
-    return float(min(error / (2 * max(SOURCES_A[best], np.sqrt(error) / 2, 1e-6)), LARGEST_SOURCE_A))
 
 
 def _alignment(data: Complex, model: Complex, hk: Float) -> Complex:

@@ -67,16 +67,17 @@ def measure_rows(image: LatticeImage) -> Rows:
         for j in range(i, 4):
             matrix[..., i, j] = matrix[..., j, i] = np.einsum("ykw,ykw->yk", parts[i], parts[j]) / (scale[i] * scale[j])
     right = np.stack([np.einsum("ykw,ykw->yk", p, cut(rest)) / s for p, s in zip(parts, scale, strict=True)], -1)
-    free = _solve(matrix, right, np.full(4, 1e-3 * width))
+    free = least_squares(matrix, right, np.full(4, 1e-3 * width))
     steady = float(rest.var()) / (ROW_GAIN * scale[1]) ** 2  # rows of an upright lattice tell shift along y and gain
-    held = _solve(matrix, right, np.array([1e-3 * width, steady, 1e-3 * width, 1e-3 * width]))  # apart by this alone
+    weak = 1e-3 * width  # apart by this alone
+    held = least_squares(matrix, right, np.array([weak, steady, weak, weak]))
     values = np.concatenate([free[0][..., :2], held[0][..., 2:]], -1) / scale
     information = np.concatenate([free[1][..., :2], held[1][..., 2:]], -1) * scale**2
     return Rows(np.moveaxis(values, -1, 0), np.moveaxis(information, -1, 0))
 
 
-def _solve(matrix: Float, right: Float, prior: Float) -> tuple[Float, Float]:
-    """Least-squares solution with a prior of 0, and the information on each unknown."""
+def least_squares(matrix: Float, right: Float, prior: Float) -> tuple[Float, Float]:
+    """Least-squares solutions ``(..., n)`` with a prior of 0, and the information on each unknown at unit noise."""
     inverse = np.linalg.inv(matrix + np.diag(prior))
     return (inverse @ right[..., None])[..., 0], 1 / np.diagonal(inverse, axis1=-2, axis2=-1)
 
@@ -123,7 +124,7 @@ def _centred(rows: Rows, index: int) -> Float:
     return np.asarray(weight * (value - (value * weight).sum() / max(float(weight.sum()), 1e-30)))
 
 
-def fit_jitter(rows: Rows, constant_px: float) -> tuple[ScanConfig, dict[str, float]]:
+def fit_jitter(rows: Rows, constant_px: float, slow: ScanConfig | None = None) -> tuple[ScanConfig, dict[str, float]]:
     """Fit an AR(1) series to the displacement of the rows along each axis.
 
     Parameters
@@ -132,6 +133,8 @@ def fit_jitter(rows: Rows, constant_px: float) -> tuple[ScanConfig, dict[str, fl
         From `measure_rows`.
     constant_px
         Lattice constant in pixels; slower displacements than a few of it belong to the warp, not to jitter.
+    slow
+        A wander, of which the warp leaves a part: that much of it is fitted beside the jitter.
 
     Returns
     -------
@@ -142,8 +145,10 @@ def fit_jitter(rows: Rows, constant_px: float) -> tuple[ScanConfig, dict[str, fl
     pairs = [common_covariance(rows, i, i) for i in (2, 3)]
     noise = np.array([_noise(rows, i) for i in (2, 3)])
     shapes = _covariance_shapes(len(rows.values[0]), constant_px)
-    first = _fit_series(pairs, np.ones((2, LAGS + 1, LAGS + 1)) * np.eye(LAGS + 1), shapes)
+    known = None if slow is None or not slow.wander_px else left_of_wander(slow, len(rows.values[0]), constant_px)
+    first = _fit_series(pairs, _blind_to(known, np.ones((2, LAGS + 1, LAGS + 1)) * np.eye(LAGS + 1)), shapes)
     weights = np.stack([_precision(v, first[2], n, len(rows.values[0])) for v, n in zip(first[:2], noise, strict=True)])
+    weights = _blind_to(known, weights)
     best = _fit_series(pairs, weights, shapes)
     left_out = np.array([_fit_series([_without(p, c) for p in pairs], weights, shapes) for c in range(CHUNKS)])
     error = np.sqrt((CHUNKS - 1) * left_out.var(0))
@@ -175,9 +180,30 @@ def _noise(rows: Rows, index: int) -> float:
 def _covariance_shapes(rows: int, constant_px: float) -> Float:
     """Covariance of a unit AR(1) series without its slow part, ``(CORRELATIONS, lags + 1)``."""
     frequency = np.fft.rfftfreq(2 * rows)
-    kept = (1 - np.exp(-2 * (np.pi * WARP_CELLS * constant_px * frequency) ** 2)) ** 2
-    power = kept / np.abs(1 - CORRELATIONS[:, None] * np.exp(-2j * np.pi * frequency)) ** 2
+    power = 1 / np.abs(1 - CORRELATIONS[:, None] * np.exp(-2j * np.pi * frequency)) ** 2
+    power = power * _left_by_warp(frequency, constant_px)
     return np.asarray(np.fft.irfft(power, axis=1)[:, : LAGS + 1])
+
+
+def _left_by_warp(frequency: NDArray[np.floating], constant_px: float) -> Float:
+    """Share of the power that the warp has not taken off."""
+    return np.asarray((1 - np.exp(-2 * (np.pi * WARP_CELLS * constant_px * frequency) ** 2)) ** 2)
+
+
+def left_of_wander(scan: ScanConfig, rows: int, constant_px: float) -> Float:
+    """Covariance, in rows 0 to LAGS apart, of what the warp leaves of a wander."""
+    frequency = np.fft.rfftfreq(2 * rows)
+    density = np.sqrt(2 * np.pi) * scan.wander_rows * np.exp(-2 * (np.pi * scan.wander_rows * frequency) ** 2)
+    power = scan.wander_px**2 * density * _left_by_warp(frequency, constant_px)
+    return np.asarray(np.fft.irfft(power)[: LAGS + 1])
+
+
+def _blind_to(known: Float | None, precision: Float) -> Float:
+    """The same inverse covariances ``(2, lags, lags)``, for data that hold any multiple of a `known` covariance."""
+    if known is None:
+        return precision
+    seen = precision @ known
+    return np.asarray(precision - seen[:, :, None] * seen[:, None] / (seen @ known)[:, None, None])
 
 
 def _precision(variance: float, correlation: float, noise: float, rows: int) -> Float:
@@ -206,9 +232,20 @@ def _fit_series(pairs: list[tuple[Float, Float]], precision: Float, shapes: Floa
     return np.array([*variances[best], CORRELATIONS[best]])
 
 
-def straightened(image: LatticeImage, rows: Rows, scan: ScanConfig) -> LatticeImage:
-    """The split image with its lattice as the displaced rows show it, so that what is left has no jitter."""
-    spread = np.array([scan.jitter_y_px, scan.jitter_x_px]) / np.sqrt(1 - scan.jitter_correlation**2)
+def row_spread(rows: Rows, scan: ScanConfig) -> Float:
+    """Standard deviation (y, x) of rows about the warp in pixels; 0 along an axis without jitter and wander."""
+    return np.array([_spread(rows, 2, scan.jitter_y_px, scan), _spread(rows, 3, scan.jitter_x_px, scan)])
+
+
+def _spread(rows: Rows, index: int, jitter_px: float, scan: ScanConfig) -> float:
+    if jitter_px == 0 and scan.wander_px == 0:
+        return 0.0
+    sums, weights = common_covariance(rows, index, index, 0)
+    return float(np.sqrt(max(sums.sum() / max(float(weights.sum()), 1e-30), 0.0)))
+
+
+def straightened(image: LatticeImage, rows: Rows, spread: Float) -> LatticeImage:
+    """The split image with its lattice as rows show it that are displaced by `row_spread`."""
     if not spread.any():
         return image
     shifts = np.stack([_trusted(rows, index, s**2) for index, s in zip((2, 3), spread, strict=True)])

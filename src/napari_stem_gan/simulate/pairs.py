@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.degrade.noise import Noise
 from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
-from napari_stem_gan.simulate.batch import column_contrast, degrade_batch, follow_scan, labelled_batch
+from napari_stem_gan.simulate.batch import column_contrast, degrade_batch, follow_scan, labelled_batch, slow_wander
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.scene import PAIR_STACK_FACTOR, Degradation, Field, Scene
 
@@ -70,7 +70,7 @@ def degrade(
     background: FloatImage | None = None,
     device: str | torch.device = "cpu",
 ) -> LabelledImage:
-    """Add contamination, distort the scan, count electrons; labels follow drift and fly-back.
+    """Add contamination, distort the scan, count electrons; labels follow drift, fly-back and wander.
 
     Parameters
     ----------
@@ -85,15 +85,16 @@ def degrade(
     device
         Where to compute.
     """
-    size = labelled.image.pixel_size_A or 0.2
+    size, noise = labelled.image.pixel_size_A or 0.2, Noise.of([rng], device)
     counted = degrade_batch(
         torch.from_numpy(labelled.image.data).to(device)[None],
         [degradation],
         pixel_sizes_A=[size],
-        noise=Noise.of([rng], device),
+        noise=noise,
         backgrounds=[(background, None)],
     )[0]
-    moved = follow_scan(_labels(labelled), degradation.scan, labelled.image.shape)
+    wandered = slow_wander([degradation], labelled.image.shape[0], noise)[0]
+    moved = follow_scan(_labels(labelled), degradation.scan, labelled.image.shape, wandered)
     moved["parameters"] = {**moved["parameters"], "degradation": asdict(degradation)}
     name = labelled.image.name
     image = STEMImage(data=counted.cpu().numpy(), pixel_size_A=size, name=name, source="simulated")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,20 @@ from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.planted import scale_planted
-from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
+from napari_stem_gan.degrade.config import ContaminationConfig
+from napari_stem_gan.degrade.contamination import contamination
+from napari_stem_gan.degrade.noise import Noise
 from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.simulate.aberrations import read_aberrations
 from napari_stem_gan.simulate.batch import labelled_batch
-from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
+from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.simulate.fit import SessionFit
+from napari_stem_gan.simulate.near import near_detector, near_optics, near_scan
 from napari_stem_gan.simulate.scene import PAIR_STACK_FACTOR, Degradation, Field, Scene
 
-STRAIN, DOSE_SPREAD, STACK_SPREAD = 0.002, 0.1, 0.03
-SPREAD = 0.1  # least relative spread of drawn jitter and row noise around what was fitted
+STRAIN, STACK_SPREAD = 0.002, 0.03
 STACK_FACTORS = (1.0, 1.26)  # single atoms added up; static multislice (SCIENCE 2.4)
-MOST_CORRELATION = 0.95
 PIXELS_AT_ONCE = 2**23
-RESIDUAL_A = {"12": (10.0, 2), "21": (200.0, 1), "23": (300.0, 3)}  # largest coefficient and its azimuthal order
 
 
 def session_pairs(
@@ -81,15 +82,20 @@ def _images(
 ) -> list[LabelledImage]:
     scenes = [session_scene(m, f, config, rng, device=device) for (m, f), rng in zip(today, rngs, strict=True)]
     images = labelled_batch(scenes, rngs, device=device)
-    if not config.degrade:
-        return images
-    return [_with_background(image, fit) for image, (_, fit) in zip(images, today, strict=True)]
+    return [_noted(image, fit, config) for image, (_, fit) in zip(images, today, strict=True)]
 
 
-def _with_background(labelled: LabelledImage, fit: SessionFit) -> LabelledImage:
-    """Note what the contamination was drawn from."""
-    drawn: dict[str, Any] = {**fit.background.to_dict(), "unit_of_beam": fit.contrast}
-    return replace(labelled, parameters={**labelled.parameters, "contamination": drawn})
+def _noted(labelled: LabelledImage, fit: SessionFit, config: SimulateConfig) -> LabelledImage:
+    """Note what the contamination was drawn from, and what was set by hand."""
+    by_hand, more = read_aberrations(config.aberrations), dict[str, Any]()
+    if config.degrade:
+        by_hand |= config.instrument.by_hand()
+        fitted = fit.background.to_dict()
+        chosen = config.instrument.contamination(fitted)
+        drawn = fitted if chosen is None else {**asdict(chosen), "even": _even(fit)}
+        more["contamination"] = {**drawn, "unit_of_beam": fit.contrast}
+    more |= {"by_hand": by_hand} if by_hand else {}
+    return replace(labelled, parameters={**labelled.parameters, **more})
 
 
 def session_scene(
@@ -107,47 +113,37 @@ def session_scene(
     material = get_material(match.material)
     scene = Scene(
         field=Field(material=material, vectors_px=vectors, origin_px=(y, x), shape=shape, pixel_size_A=size),
-        optics=_near(fit.optics, rng) if config.degrade else fit.optics,
+        optics=config.with_known_aberrations(near_optics(fit, rng) if config.degrade else fit.optics),
         defects=_scaled(config.defects, config.defect_scale),
         specimen=None if config.specimen == SpecimenConfig() else config.specimen,
         stack_factor=_stack_factor(fit, material, rng),
     )
     if not config.degrade:
         return scene
-    return replace(
-        scene,
-        degradation=Degradation(
-            scan=_near_scan(fit, config.frames, rng), detector=_near_detector(fit, config.frames, rng)
-        ),
-        background=fit.background.field(shape, size, rng, device),
-        background_unit=fit.contrast,
+    by_hand = config.instrument
+    degradation = Degradation(
+        contamination=by_hand.contamination(fit.background.to_dict()) or ContaminationConfig(amount=0.0),
+        scan=by_hand.scan(near_scan(fit, config.frames, rng)),
+        detector=by_hand.detector(near_detector(fit, config.frames, rng), fit.detector),
     )
+    background = _background(fit, config, scene, rng, device)
+    return replace(scene, degradation=degradation, background=background, background_unit=fit.contrast)
 
 
-def _near_scan(fit: SessionFit, frames: int, rng: np.random.Generator) -> ScanConfig:
-    """Jitter around the fitted one; frames that are averaged jitter more than their average."""
-    jitter = {
-        name: float(np.sqrt(frames)) * _near_value(getattr(fit.scan, name), fit.errors.get(name, 0.0), rng)
-        for name in ("jitter_x_px", "jitter_y_px")
-    }
-    spread = min(fit.errors.get("jitter_correlation", 0.0), SPREAD)
-    correlation = float(np.clip(rng.normal(fit.scan.jitter_correlation, spread), 0, MOST_CORRELATION))
-    return replace(fit.scan, jitter_correlation=correlation, **jitter)
+def _background(
+    fit: SessionFit, config: SimulateConfig, scene: Scene, rng: np.random.Generator, device: str | torch.device
+) -> torch.Tensor:
+    """Contamination ``(Y, X)`` like today's, or by hand over the even brightness that lies under today's crystal."""
+    shape, size = scene.field.shape, scene.field.pixel_size_A
+    chosen = config.instrument.contamination(fit.background.to_dict())
+    if chosen is None:
+        return fit.background.field(shape, size, rng, device)
+    return contamination(shape, size, chosen, Noise.of([rng], device)) + _even(fit)
 
 
-def _near_detector(fit: SessionFit, frames: int, rng: np.random.Generator) -> DetectorConfig:
-    """Dose and rows around the fitted ones."""
-    rows = {
-        name: _near_value(getattr(fit.detector, name), fit.errors.get(name, 0.0), rng)
-        for name in ("row_noise", "row_offset_e")
-    }
-    dose = fit.dose_e_per_A2 * float(np.exp(rng.normal(0, DOSE_SPREAD)))
-    return replace(fit.detector, dose_e_per_A2=dose, frames=frames, **rows)
-
-
-def _near_value(value: float, error: float, rng: np.random.Generator) -> float:
-    """A number ≥ 0 around a fitted one; where nothing was found, nothing is drawn."""
-    return abs(float(rng.normal(value, max(min(error, value), SPREAD * value))))
+def _even(fit: SessionFit) -> float:
+    """Brightness under the clean places of today's crystal, in units of the contrast."""
+    return float(fit.background.quantiles.min())
 
 
 def _stack_factor(fit: SessionFit, material: Material, rng: np.random.Generator) -> float:
@@ -161,17 +157,6 @@ def _stack_factor(fit: SessionFit, material: Material, rng: np.random.Generator)
         return float(rng.uniform(1.0, 1.2))
     fitted = PAIR_STACK_FACTOR * ratios[pairs.pop()] / max(single[0], 1e-6)
     return float(np.clip(rng.normal(fitted, STACK_SPREAD), *STACK_FACTORS))
-
-
-def _near(optics: OpticsConfig, rng: np.random.Generator) -> OpticsConfig:
-    """Small residual aberrations added to those of the fitted probe."""
-    found: dict[str, float] = {}
-    for name, (largest, order) in RESIDUAL_A.items():
-        size, angle = float(rng.uniform(0, largest)), float(rng.uniform(0, 2 * np.pi / order))
-        given = getattr(optics, f"C{name}") * np.exp(1j * order * getattr(optics, f"phi{name}"))
-        total = given + size * np.exp(1j * order * angle)
-        found |= {f"C{name}": float(abs(total)), f"phi{name}": float(np.angle(total) / order)}
-    return replace(optics, **found)
 
 
 def _scaled(defects: DefectConfig, scale: float) -> DefectConfig:

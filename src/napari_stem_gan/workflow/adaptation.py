@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,10 +36,25 @@ def adapt(
     matches: Sequence[LatticeMatch],
     config: AdaptConfig,
     *,
+    simulate: SimulateConfig | None = None,
     device: str = "auto",
     stop: threading.Event | None = None,
 ) -> Steps[SessionModel]:
     """Adapt to a session within ``config.minutes``; Stop ends it early and what is there is returned.
+
+    Parameters
+    ----------
+    images, matches
+        Today's images and their lattices.
+    config
+        Time budget and seed.
+    simulate
+        Probe, instrument and specimen of the simulated pairs; their number, size and defects are Adapt's own.
+        None: as fitted.
+    device
+        Where to train.
+    stop
+        Ends it early.
 
     Raises
     ------
@@ -54,10 +70,10 @@ def adapt(
     seed_everything(config.seed)
     cyclegan, finder = CycleGAN.from_file(PRETRAINED, device), Finder.load(device=device)
     try:
-        fits = yield from fit_images(good, "adapt", stop)
+        fits = yield from fit_images(good, "adapt", stop, None if simulate is None else simulate.probe)
     except Stopped:
         return SessionModel(finder, cyclegan, {"finder": "stopped early; the shipped finder is kept"})
-    session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed)
+    session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed, simulate or SimulateConfig())
     simulated = [session.simulate(size_px=PAIR_PX) for _ in range(PAIRS)]
     yield from _translate(cyclegan, simulated, [i for i, _ in good], clock, config.seed, stop)
     report: dict[str, Any] = {"translation": cyclegan.report, "minutes": config.minutes}
@@ -96,9 +112,14 @@ class _Session:
     """Draws labelled images like today's, translated or not."""
 
     def __init__(
-        self, matches: Sequence[LatticeMatch], fits: Sequence[SessionFit], cyclegan: CycleGAN, seed: int
+        self,
+        matches: Sequence[LatticeMatch],
+        fits: Sequence[SessionFit],
+        cyclegan: CycleGAN,
+        seed: int,
+        config: SimulateConfig,
     ) -> None:
-        self.matches, self.fits, self.cyclegan = matches, fits, cyclegan
+        self.matches, self.fits, self.cyclegan, self.config = matches, fits, cyclegan, config
         self.rng = np.random.default_rng(seed)
 
     def simulate(self, *, size_px: int, rng: np.random.Generator | None = None) -> LabelledImage:
@@ -107,7 +128,8 @@ class _Session:
 
         rng = rng or self.rng
         which = int(rng.integers(len(self.matches)))
-        config = SimulateConfig(size_px=size_px, defect_scale=float(rng.choice([0.5, 1.0, 1.5])), defects=PLANTED)
+        scale = float(rng.choice([0.5, 1.0, 1.5]))
+        config = replace(self.config, size_px=size_px, defect_scale=scale, degrade=True, defects=PLANTED)
         return session_image(self.matches[which], self.fits[which], config, rng)
 
     def draw(self, rng: np.random.Generator, *, size_px: int = PAIR_PX) -> LabelledImage:

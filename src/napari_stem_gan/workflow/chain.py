@@ -160,7 +160,7 @@ def simulate(
 
     good = accepted(images, matches)
     yield Progress(stage="simulate", fraction=0.0, message="fitting optics, dose and contamination to the images")
-    fits = yield from fit_images(good, "simulate", stop, config.optics)
+    fits = yield from fit_images(good, "simulate", stop, config.probe)
     drawn: list[LabelledImage] = []
     for labelled in session_pairs([m for _, m in good[: len(fits)]], fits, config):
         check(stop)
@@ -247,7 +247,7 @@ def run(
     if matches is None:
         matches = yield from match_images(images, config.match, stop=stop)
     simulated = yield from simulate(images, matches, config.simulate, stop=stop)
-    model = yield from adapt(images, matches, config.adapt, device=device, stop=stop)
+    model = yield from adapt(images, matches, config.adapt, simulate=config.simulate, device=device, stop=stop)
     check(stop)
     translated = [model.translate(labelled) for labelled in simulated]
     detections = yield from detect(images, matches, config.detect, model=model, device=device, stop=stop)
