@@ -26,8 +26,9 @@ from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.degrade.config import log_uniform
 from napari_stem_gan.detect.config import DetectConfig
-from napari_stem_gan.detect.evaluate import evaluate_points, summary
+from napari_stem_gan.detect.evaluate import summary
 from napari_stem_gan.detect.labels import kind_of
+from napari_stem_gan.detect.scoring import Comparison
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.batch import column_contrast
@@ -42,7 +43,6 @@ MATERIALS = ("WSe2", "MoS2", "WS2", "MoSe2", "MoTe2")
 SIDE_PX = 768
 USUAL = DefectConfig(adatom=0.002)
 CANDIDATES = DetectConfig(threshold=0.05)
-BINS = np.linspace(0, 1, 11)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,40 +126,18 @@ def truth_of(labelled: LabelledImage, kind: str) -> np.ndarray:
     return labelled.positions_px[np.array(kinds, dtype=str) == kind].reshape(-1, 2)
 
 
-def average_precision(confidence: np.ndarray, hit: np.ndarray, true: int) -> float:
-    """Area under precision over recall, hits given one by one in falling confidence."""
-    order = np.argsort(-confidence, kind="stable")
-    hits = np.cumsum(hit[order])
-    return float((hits / np.arange(1, len(hits) + 1) * hit[order]).sum() / max(true, 1))
-
-
-def calibration_error(confidence: np.ndarray, hit: np.ndarray) -> float:
-    """Expected calibration error over ten bins."""
-    where = np.clip(np.digitize(confidence, BINS) - 1, 0, 9)
-    gaps = [abs(confidence[where == b].sum() - hit[where == b].sum()) for b in range(10)]
-    return float(sum(gaps) / max(len(confidence), 1))
-
-
 def score(found, images: list[LabelledImage], radius_px: float):
-    """F1 of single vacancies at 0.5, confidence and hits of all candidate vacancies, number of true ones."""
-    total, confidence, hits, true = [0, 0, 0, []], [], [], 0
+    """F1 of single vacancies at 0.5, and the comparison of all candidate vacancies."""
+    sure, every = [], []
     for one, labelled in zip(found, images, strict=True):
         positions = truth_of(labelled, "V_X")
         points = one.points.where(np.array([kind_of(d, s) == "V_X" for d, s in
                                             zip(one.points["defect"], one.points["sublattice"], strict=True)], bool))
-        for index, value in enumerate(evaluate_points(points.filter(0.5).positions_px, positions, radius_px)):
-            total[index] = total[index] + value
-        true += len(positions)
-        order = np.argsort(-points["confidence"])
-        free = np.ones(len(positions), bool)
-        for row in order:  # the surest first takes the nearest free truth
-            distance = np.where(free, np.hypot(*(positions - points.positions_px[row]).T), np.inf)
-            near = int(distance.argmin()) if len(distance) else -1
-            hit = near >= 0 and distance[near] <= radius_px
-            free[near] = free[near] and not hit
-            confidence.append(points["confidence"][row])
-            hits.append(hit)
-    return summary(*total, radius_px), np.array(confidence), np.array(hits, bool), true
+        for parts, threshold in ((sure, 0.5), (every, 0.0)):
+            rows = points.filter(threshold)
+            parts.append(Comparison.of(rows.positions_px, rows["confidence"], positions, radius_px))
+    half, whole = Comparison.total(sure), Comparison.total(every)
+    return summary(half.hits, half.false, half.missed, half.distances_px, radius_px), whole
 
 
 def main() -> None:
@@ -181,19 +159,19 @@ def main() -> None:
         matches = consume(match_images(plain, MatchConfig(material=day.material.key)))
         radius = day.material.neighbour_distance_A / 2 / day.pixel_size_A
         found = consume(detect(plain, matches, CANDIDATES, model=args.model))
-        result, confidence, hits, true = score(found, images, radius)
+        result, whole = score(found, images, radius)
         scores.append(result.f1)
-        every.append((confidence, hits))
+        every.append(whole)
         dirt, dose = day.degradation.contamination.amount, day.degradation.detector.dose_e_per_A2
         print(
             f"day {number + 1:2d} {day.material.key:5s} {day.optics.energy_keV:3.0f} kV {dose:8.1e} e/Å² "
             f"{day.pixel_size_A:.3f} Å/px dirt {dirt:.2f} | P {result.precision:.3f} R {result.recall:.3f} "
-            f"F1 {result.f1:.3f} AP {average_precision(confidence, hits, true):.3f} "
-            f"ECE {calibration_error(confidence, hits):.3f} bound {bound(day):.3f} "
-            f"({true} true, {sum(m.accepted for m in matches)} of {len(matches)} matched)", flush=True,
+            f"F1 {result.f1:.3f} AP {whole.average_precision:.3f} "
+            f"ECE {whole.calibration_error:.3f} bound {bound(day):.3f} "
+            f"({whole.hits + whole.missed} true, {sum(m.accepted for m in matches)} of {len(matches)} matched)",
+            flush=True,
         )  # fmt: skip
-    confidence, hits = (np.concatenate(parts) for parts in zip(*every, strict=True))
-    error, seconds = calibration_error(confidence, hits), time.perf_counter() - start
+    error, seconds = Comparison.total(every).calibration_error, time.perf_counter() - start
     print(f"all: F1 mean {np.mean(scores):.3f} worst {np.min(scores):.3f} ECE {error:.3f}, {seconds:.0f} s")
 
 

@@ -126,3 +126,53 @@ def test_files_that_cannot_be_scored_are_refused(tmp_path):
         evaluate(table([[1.0, 1.0]]), truth, radius_nm=0.0)
     with pytest.raises(TableError, match="--pixel-size-nm"):
         evaluate(PointTable.empty(), truth)
+
+
+def test_a_defect_is_scored_against_the_truth_of_its_class(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X"), (50, 50, "V_X2"), (90, 90, "S_M")])
+    found = table([[10.0, 10.0], [50.0, 50.0], [90.0, 90.0]], defects=["V_Se", "V_2Se", "Mo_W"])
+    for defect in ("V_Se", "V_2Se", "Mo_W", "S_M"):
+        one = evaluate(found, truth, defect=defect)
+        assert (one.tp, one.fp, one.fn) == (1, 0, 0)
+    assert evaluate(found, truth, kind="V_X2").tp == 1
+    assert (evaluate(found, truth, defect="all").tp, evaluate(found, truth, defect="all").fp) == (1, 2)
+
+
+def test_a_table_of_another_program_is_scored_in_pixels(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X")])
+    (tmp_path / "p.csv").write_text("x_px,y_px\n11,10\n", encoding="utf-8")
+    found = evaluate(tmp_path / "p.csv", truth, radius_px=2.0)
+    assert (found.tp, found.rms_px, found.average_precision) == (1, 1.0, None)
+    with pytest.raises(TableError, match="--radius-px"):
+        evaluate(tmp_path / "p.csv", truth)
+
+
+def test_frames_of_a_stack_are_told_apart(tmp_path):
+    frames = [
+        PointTable.build(
+            image="s", frame=frame, positions_px=np.array([[y, 10.0]]), pixel_size_nm=0.02, defects=["V_Se"],
+            sublattices=["Se"], confidence=np.ones(1),
+        )
+        for frame, y in ((0, 10.0), (1, 40.0))
+    ]  # fmt: skip
+    truth = PointTable.concat(frames).to_csv(tmp_path / "s.truth.csv")
+    swapped = PointTable.concat([PointTable({**f.columns, "frame": 1 - f["frame"]}) for f in frames])
+    assert evaluate(truth, truth).tp == 2
+    assert evaluate(swapped, truth).tp == 0
+    assert list(evaluate(truth, truth).images) == ["s [0]", "s [1]"]
+
+
+def test_a_border_needs_the_size_of_the_image(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X"), (60, 60, "V_X"), (-1, 50, "V_X")])
+    found = table([[10.0, 10.0], [60.0, 60.0]])
+    assert (evaluate(found, truth).tp, evaluate(found, truth).fn) == (2, 0)
+    assert evaluate(found, truth, border_px=20.0, size_px=100.0).tp == 1
+    with pytest.raises(TableError, match="--size-px"):
+        evaluate(found, truth, border_px=20.0)
+
+
+def test_classes_that_were_confused_are_told(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X"), (50, 50, "V_X"), (90, 90, "V_M")])
+    found = evaluate(table([[10.0, 10.0], [50.0, 50.0]], defects=["V_Se", "V_2Se"]), truth)
+    assert found.confusion == {"V_X": {"V_X": 1, "V_2X": 1}, "V_M": {"none": 1}}
+    assert "V_X found as V_X 1, V_2X 1" in found.text

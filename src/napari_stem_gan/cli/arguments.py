@@ -67,9 +67,17 @@ class TwoTables:
 
     points: Path
     """Table that detect wrote."""
-    truth: Path
-    """Table of true defects."""
+    truth: tuple[Path, ...]
+    """Tables of true defects, each named like its image (test_2.truth.csv)."""
     radius_nm: float = 0.095
     """A point within this distance of a true defect of the same kind counts as found."""
+    radius_px: float | None = None
+    """The same distance in pixels; empty: from the one in nm."""
     defect: str = ""
-    """Score this defect only, e.g. V_Se; empty: what the truth file is about."""
+    """Score these points only, e.g. V_Se, or all; empty: those of the kind."""
+    kind: str = ""
+    """Score these true defects only, e.g. V_2X; empty: those of the defect, else single anion vacancies."""
+    border_px: float = 0.0
+    """Leave out points and true defects nearer than this to the edges of the image."""
+    size_px: float | None = None
+    """Side of the square image; empty: from the JSON beside the table."""

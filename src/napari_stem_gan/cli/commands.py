@@ -184,12 +184,12 @@ def evaluate(options: Any, job: Job) -> Answer:
     """Compare a table of points with a table of true defects."""
     from napari_stem_gan.detect.evaluate import evaluate as compare
 
-    size = options.pixel_size_nm
-    defect = options.defect or None
-    found = compare(options.points, options.truth, radius_nm=options.radius_nm, pixel_size_nm=size, defect=defect)
-    rms = "unknown" if found.rms_px is None else f"{found.rms_px:.3f} px"
-    text = f"precision {found.precision:.4f}  recall {found.recall:.4f}  F1 {found.f1:.4f}  rms {rms}"
-    return text, found.to_dict()
+    found = compare(
+        options.points, options.truth, radius_nm=options.radius_nm, radius_px=options.radius_px,
+        pixel_size_nm=options.pixel_size_nm, defect=options.defect, kind=options.kind, border_px=options.border_px,
+        size_px=options.size_px,
+    )  # fmt: skip
+    return found.text, found.to_dict()
 
 
 def run(options: Any, job: Job) -> Answer:

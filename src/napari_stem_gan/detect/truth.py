@@ -1,0 +1,152 @@
+"""Files to score: true defects, and points of this program or of others."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_stem_gan.detect.table import PointTable, TableError, is_points_csv, read_csv
+from napari_stem_gan.io import read_json
+
+
+@dataclass(frozen=True)
+class Truth:
+    """True defects of one image, or of the images of a table of ours.
+
+    Parameters
+    ----------
+    positions_px
+        Shape ``(N, 2)`` as (y, x).
+    defects
+        Kind (``V_X2``) or name (``V_2Se``) of each, as it is written in the file.
+    has_kinds
+        Whether the file has a column ``kind``.
+    images
+        Names of the images, without the ending of a file.
+    rows
+        Image of each defect.
+    frames
+        Frame of each; None where the file has none.
+    """
+
+    positions_px: NDArray[np.float64]
+    defects: tuple[str, ...]
+    has_kinds: bool
+    images: tuple[str, ...]
+    rows: NDArray[np.str_]
+    frames: NDArray[np.intp] | None = None
+
+    def where(self, keep: NDArray[np.bool_]) -> Truth:
+        """The defects for which `keep` is true."""
+        defects = tuple(d for d, k in zip(self.defects, keep, strict=True) if k)
+        frames = None if self.frames is None else self.frames[keep]
+        return Truth(self.positions_px[keep], defects, self.has_kinds, self.images, self.rows[keep], frames)
+
+    def of_image(self, name: str) -> Truth:
+        """Those of one image."""
+        return self.where(self.rows == name)
+
+
+def read_truth(path: str | Path) -> Truth:
+    """Read true defects: a table of ours, or a CSV with the columns ``y_px, x_px`` and ``kind`` or ``defect``.
+
+    Raises
+    ------
+    TableError
+        If the file is missing or is no such table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TableError(f"truth must be a CSV file, got '{path}', which does not exist; check the path")
+    if is_points_csv(path):
+        return _own(read_csv(path))
+
+    def rows_of(rows: list[dict[str, str]], names: tuple[str, ...]) -> Truth:
+        column = "kind" if "kind" in names else "defect"
+        stem = path.name.removesuffix(".csv").removesuffix(".truth")
+        defects = tuple(r[column] for r in rows)
+        return Truth(_positions(rows), defects, column == "kind", (stem,), np.full(len(rows), stem))
+
+    return _read(path, rows_of, "y_px, x_px and kind or defect")
+
+
+def _own(table: PointTable) -> Truth:
+    stems = np.array([Path(str(name)).stem for name in table["image"]], dtype=str)
+    names = tuple(dict.fromkeys(map(str, stems)))
+    defects = tuple(str(d) for d in table["defect"])
+    return Truth(table.positions_px, defects, False, names, stems, table["frame"].astype(np.intp))
+
+
+def read_points(path: str | Path) -> PointTable:
+    """Read points to score: a table of ours, or a CSV with the columns ``y_px, x_px`` and perhaps others of ours.
+
+    Raises
+    ------
+    TableError
+        If the file is missing or is no such table.
+    """
+    path = Path(path)
+    if not path.is_file() or is_points_csv(path):
+        return read_csv(path)
+
+    def table_of(rows: list[dict[str, str]], names: tuple[str, ...]) -> PointTable:
+        texts = {n: np.array([r.get(n) or "" for r in rows], dtype=str) for n in ("image", "defect", "sublattice")}
+        sure = np.array([float(r["confidence"] or "nan") if "confidence" in names else np.nan for r in rows])
+        table = PointTable.build(
+            image="", frame=0, positions_px=_positions(rows), pixel_size_nm=None, defects=list(texts["defect"]),
+            sublattices=list(texts["sublattice"]), confidence=sure,
+        )  # fmt: skip
+        return PointTable({**table.columns, "image": texts["image"]})
+
+    return _read(path, table_of, "y_px and x_px")
+
+
+def image_shapes(path: str | Path) -> Mapping[str, tuple[int, int]]:
+    """Heights and widths of the images of a table of ours, from the JSON beside it; empty where there is none."""
+    try:
+        images = read_json(Path(path).with_suffix(".json"))["images"]
+        return {Path(str(i["image"])).stem: (int(i["shape"][0]), int(i["shape"][1])) for i in images}
+    except (OSError, ValueError, TypeError, LookupError):  # no JSON, or another program's
+        return {}
+
+
+def images_of(table: PointTable, truths: Sequence[Truth]) -> Iterator[tuple[str, PointTable, Truth]]:
+    """Name, points and truth of every image; frames of a stack are images."""
+    stems = np.array([Path(str(name)).stem for name in table["image"]], dtype=str)
+    alone = len(truths) == 1 and len({t for true in truths for t in true.images}) <= 1
+    for true in truths:
+        for name in true.images or ("",):
+            own = (stems == name) | (table["image"] == name) | (table["image"] == "")
+            if alone and not own.any() and len(set(table["image"])) <= 1:
+                own = np.ones(len(table), bool)
+            yield from _frames(name, table.where(own), true.of_image(name))
+
+
+def _frames(name: str, rows: PointTable, true: Truth) -> Iterator[tuple[str, PointTable, Truth]]:
+    if true.frames is None:
+        yield name, rows, true
+        return
+    frames = sorted({*map(int, true.frames), *map(int, rows["frame"])})
+    for frame in frames:
+        label = name if len(frames) == 1 else f"{name} [{frame}]"
+        yield label, rows.where(rows["frame"] == frame), true.where(true.frames == frame)
+
+
+def _read(path: Path, convert: Callable[[list[dict[str, str]], tuple[str, ...]], Any], columns: str) -> Any:
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            reader = csv.DictReader(handle)
+            rows = list(reader)
+        return convert(rows, tuple(reader.fieldnames or ()))
+    except (KeyError, ValueError, TypeError):  # a UnicodeDecodeError is a ValueError
+        raise TableError(f"'{path.name}' must have the columns {columns}; check the file") from None
+
+
+def _positions(rows: list[dict[str, str]]) -> NDArray[np.float64]:
+    return np.array([(float(r["y_px"]), float(r["x_px"])) for r in rows]).reshape(-1, 2)
