@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 import napari_stem_gan
 from napari_stem_gan.app.compat import current_viewer
-from napari_stem_gan.app.points import BORDER_WIDTH, CANVAS_SIZE_LIMITS, DEFAULT_SIZE_PX, PLACE, style
+from napari_stem_gan.app.curation import PLACE
+from napari_stem_gan.app.points import BORDER_WIDTH, CANVAS_SIZE_LIMITS, DEFAULT_SIZE_PX, style
 from napari_stem_gan.app.results import ResultLayers
 
 Columns = Mapping[str, NDArray[Any]]
@@ -51,7 +52,7 @@ def write_tables(path: str, results: ResultLayers, provenance: Mapping[str, Any]
     """
     pairs = results.of_kind("defects")
     places = {source.name: place_of(source) for source, _ in pairs}
-    return write_columns(path, results.tables(), places, {**provenance, "threshold": threshold})
+    return write_columns(path, results.tables(rejected=True), places, {**provenance, "threshold": threshold})
 
 
 def write_columns(
@@ -121,8 +122,8 @@ def _points_tuple(columns: Columns, name: str, place: Mapping[str, Any]) -> tupl
     where = {key: ((lead[key],) if ndim == 3 else ()) + tuple(place[key]) for key in lead}
     features = {key: column for key, column in columns.items() if key not in PLACE}
     size = {"size": DEFAULT_SIZE_PX, "canvas_size_limits": CANVAS_SIZE_LIMITS}
-    border = {"border_width": BORDER_WIDTH, "border_width_is_relative": True, "face_color": "transparent"}
-    look = style(columns["defect"])
+    border = {"border_width": BORDER_WIDTH, "border_width_is_relative": True}
+    look = style(columns["defect"], columns.get("decision"))
     return data, {"name": f"{name} points", "features": features, **where, **size, **border, **look}, "points"
 
 

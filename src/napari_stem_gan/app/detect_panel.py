@@ -9,6 +9,8 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
 
+from napari_stem_gan.app.curation_row import CurationRow
+from napari_stem_gan.app.fold import Fold
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import StepPanel
 from napari_stem_gan.app.symbols import legend
@@ -123,6 +125,10 @@ class DetectPanel(StepPanel):
         rows.addRow("Threshold", line)
         rows.addRow("Model", self.models)
         self.rows.insertLayout(1, rows)
+        self.curation = CurationRow()
+        self.review = Fold("Review points")
+        self.review.set_content(self.curation)
+        self.rows.insertWidget(self.rows.count() - 1, self.review)
         self.save = self.add_button("Save CSV…", "Save the points that are shown, in nm and pixels")
         self.save.setEnabled(False)
 

@@ -1,136 +1,47 @@
-"""Points layers: a table shown as points, filtered by confidence, and read back with the user's edits.
-
-All candidates stay in the result; the layer shows those above the threshold. Points that the user
-deletes stay deleted, points that the user adds or moves stay where they are, whatever the slider does.
-"""
+"""Points layers: how rows of our table are drawn, and how a layer becomes rows again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer, Points
 from numpy.typing import NDArray
 
+from napari_stem_gan.app.curation import ADDED, BY_HAND, CANDIDATE, KEPT, REJECTED, Columns
 from napari_stem_gan.app.layers import geometry
 from napari_stem_gan.app.pixel_size import is_length, pixel_size, unit_in_nm
-from napari_stem_gan.app.symbols import look_of
+from napari_stem_gan.app.symbols import GREY, REJECTED_SYMBOL, look_of
+from napari_stem_gan.detect.table import TEXT
 
-Columns = Mapping[str, NDArray[Any]]
-
-CANDIDATE = "candidate"  # row in the full table; −1 for a point added by hand
-BY_HAND = -1
-PLACE = ("image", "frame", "y_px", "x_px", "y_nm", "x_nm")  # in the layer's data, name and scale; the rest are features
-TEXT = ("defect", "sublattice")
 SIZE_PER_SPACING = 0.55
 DEFAULT_SIZE_PX = 8.0
 CANVAS_SIZE_LIMITS = (9, 60)
 BORDER_WIDTH = 0.13
-MOVED_PX = 1e-3
+FILL_OPACITY = 0.45  # of points that the user accepted or added; undecided ones are hollow
 
 
-class CandidatePoints:
-    """All candidates of one source layer, and the points layer that shows some of them.
+def style(defects: Any, decisions: Any = None) -> dict[str, Any]:
+    """How points look: symbols ``(N,)`` and border and face colours ``(N, 4)``.
 
     Parameters
     ----------
-    columns
-        Columns of the full table (see `detect.table.COLUMNS`), each of length N.
-    ndim
-        2 for an image, 3 for a stack.
-    image_name
-        Name of the source, for points added by hand.
+    defects
+        Name of each defect, which gives symbol and colour.
+    decisions
+        The user's word on each; kept points are filled, rejected ones are grey crosses. None: nobody has decided.
     """
-
-    def __init__(self, columns: Columns, ndim: int, image_name: str) -> None:
-        self.columns = {name: np.asarray(column) for name, column in columns.items()}
-        self.ndim = ndim
-        self.image_name = image_name
-        self._rejected: set[int] = set()
-        self._shown: set[int] = set()
-        self._moved: dict[int, NDArray[np.float64]] = {}
-        self._added = _Added(np.zeros((0, ndim)))
-
-    def coordinates(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Points of some rows, shape ``(N, 2)`` as (y, x) or ``(N, 3)`` as (frame, y, x), in pixels."""
-        names = ("frame", "y_px", "x_px")[-self.ndim :]
-        return np.stack([np.asarray(self.columns[name], dtype=float)[rows] for name in names], axis=1)
-
-    def remember_edits(self, layer: Points) -> None:
-        """Take over what the user deleted, moved or added since the layer was last filled."""
-        data = np.asarray(layer.data, dtype=float)
-        ids = np.asarray(layer.features[CANDIDATE], dtype=int) if CANDIDATE in layer.features else np.zeros(0, int)
-        seen: set[int] = set()
-        by_hand = []
-        for index, row in enumerate(ids):
-            if row in seen or row not in self._shown:
-                by_hand.append(index)
-                continue
-            seen.add(int(row))
-            if np.abs(data[index] - self.coordinates(np.array([row]))[0]).max() > MOVED_PX:
-                self._moved[int(row)] = data[index]
-        self._rejected |= self._shown - seen
-        self._added = _Added.from_layer(layer, by_hand)
-
-    def rows(self, threshold: float) -> NDArray[np.intp]:
-        """Rows of the full table that are at least `threshold` sure and were not deleted by hand."""
-        sure = np.flatnonzero(np.asarray(self.columns["confidence"], dtype=float) >= threshold)
-        return sure[~np.isin(sure, list(self._rejected))] if self._rejected else sure
-
-    def contents(self, threshold: float) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
-        """Data and features of the points layer at a threshold.
-
-        Parameters
-        ----------
-        threshold
-            Lowest confidence shown, 0 to 1.
-
-        Returns
-        -------
-        tuple
-            Coordinates ``(N, 2)`` or ``(N, 3)`` and one array of length N per feature.
-        """
-        rows = self.rows(threshold)
-        self._shown = {int(row) for row in rows}
-        data = self.coordinates(rows)
-        for place, row in enumerate(rows):
-            data[place] = self._moved.get(int(row), data[place])
-        features = {name: column[rows] for name, column in self.columns.items() if name not in PLACE}
-        return self._added.join(data, features | {CANDIDATE: rows})
-
-
-@dataclass(frozen=True)
-class _Added:
-    """Points that the user added by hand: data ``(N, ndim)``, defect and sublattice of each."""
-
-    data: NDArray[np.float64]
-    defect: tuple[str, ...] = ()
-    sublattice: tuple[str, ...] = ()
-
-    @classmethod
-    def from_layer(cls, layer: Points, indices: list[int]) -> _Added:
-        names = [tuple(str(layer.features[name].iloc[i]) for i in indices) for name in TEXT]
-        return cls(np.asarray(layer.data, dtype=float)[indices], *names)
-
-    def join(self, data: NDArray[np.float64], features: dict[str, NDArray[Any]]) -> tuple[Any, dict[str, Any]]:
-        """Candidates and these points, one after the other."""
-        count = len(self.data)
-        mine: dict[str, Any] = {"defect": self.defect, "sublattice": self.sublattice, "confidence": [1.0] * count}
-        mine[CANDIDATE] = [BY_HAND] * count
-        columns = {}
-        for name, column in features.items():
-            values = [*column.tolist(), *mine.get(name, [np.nan] * count)]
-            columns[name] = np.array(values, dtype=object if name in TEXT else column.dtype)
-        return np.concatenate([data, self.data]), columns
-
-
-def style(defects: NDArray[Any]) -> dict[str, Any]:
-    """Symbols and border colours of points, shape ``(N,)`` each."""
     looks = [look_of(str(name)) for name in defects]
-    return {"symbol": [look.symbol for look in looks], "border_color": [look.colour for look in looks]}
+    said = [""] * len(looks) if decisions is None else [str(one) for one in decisions]
+    rejected = np.array([one == REJECTED for one in said], bool)
+    border = np.array([look.rgba for look in looks], float).reshape(-1, 4)
+    border[rejected] = GREY
+    face = border.copy()
+    face[:, 3] = [FILL_OPACITY * (one in KEPT) for one in said]
+    symbols = [REJECTED_SYMBOL if no else look.symbol for look, no in zip(looks, rejected, strict=True)]
+    return {"symbol": symbols, "border_color": border, "face_color": face}
 
 
 @contextmanager
@@ -161,22 +72,28 @@ def fill(layer: Points, data: NDArray[np.float64], features: Mapping[str, Any]) 
         layer.data = data
         layer.features = features
         if len(data):
-            look = style(np.asarray(features["defect"]))
-            layer.symbol = look["symbol"]
-            layer.border_color = look["border_color"]
+            for name, value in style(features["defect"], features.get("decision")).items():
+                setattr(layer, name, value)
     set_defaults(layer, features)
 
 
 def set_defaults(layer: Points, features: Mapping[str, Any]) -> None:
-    """Make the next point added by hand the commonest defect, with full confidence."""
+    """Make the next point drawn by hand the commonest defect, with full confidence."""
     names, counts = np.unique(np.asarray(features["defect"], dtype=str), return_counts=True)
     common = str(names[counts.argmax()]) if len(names) else ""
     where = np.flatnonzero(np.asarray(features["defect"], dtype=str) == common)
     sublattice = str(np.asarray(features["sublattice"])[where[0]]) if len(where) else ""
-    known = {"defect": common, "sublattice": sublattice, "confidence": 1.0, CANDIDATE: BY_HAND}
-    layer.feature_defaults = {name: known.get(name, np.nan) for name in features}
-    look = look_of(common)
-    layer.current_symbol, layer.current_border_color = look.symbol, look.colour
+    set_next(layer, common, sublattice, features)
+
+
+def set_next(layer: Points, defect: str, sublattice: str, features: Any) -> None:
+    """Say what the next point drawn by hand is; `features` names the layer's columns."""
+    known = {"defect": defect, "sublattice": sublattice, "confidence": 1.0, CANDIDATE: BY_HAND, "decision": ADDED}
+    blank = {name: "" if name in TEXT else np.nan for name in features}
+    layer.feature_defaults = {name: known.get(name, blank[name]) for name in blank}
+    look = style([defect], [ADDED])
+    layer.current_symbol = look["symbol"][0]
+    layer.current_border_color, layer.current_face_color = look["border_color"][0], look["face_color"][0]
 
 
 def table_columns(layer: Points, source: Image | None = None) -> dict[str, NDArray[Any]]:
@@ -194,12 +111,13 @@ def table_columns(layer: Points, source: Image | None = None) -> dict[str, NDArr
     dict
         The columns of `detect.table.COLUMNS` and further numbers, each an array of length N.
     """
-    frame_of = source if source is not None else layer
-    data = np.asarray(layer.data, dtype=float)
+    return columns_of(np.asarray(layer.data, dtype=float), layer.features, source if source is not None else layer)
+
+
+def columns_of(data: NDArray[np.float64], features: Any, frame_of: Image | Points) -> dict[str, NDArray[Any]]:
+    """Columns of our table from points ``(N, 2 or 3)`` and their features, in the frame of a layer."""
     y, x = (data[:, axis] for axis in (-2, -1))
-    factors = nm_per_pixel(frame_of)
-    features = layer.features
-    count = len(data)
+    factors, count = nm_per_pixel(frame_of), len(data)
     columns: dict[str, Any] = {
         "image": [frame_of.name] * count,
         "frame": np.round(data[:, -3]).astype(int) if data.shape[1] > 2 else np.zeros(count, int),
@@ -212,8 +130,10 @@ def table_columns(layer: Points, source: Image | None = None) -> dict[str, NDArr
         "confidence": features.get("confidence", np.ones(count)),
     }
     extra = [name for name in features if name not in columns and name != CANDIDATE]
-    numbers = {name: features[name] for name in extra if np.issubdtype(features[name].dtype, np.number)}
-    return {name: np.asarray(values) for name, values in (columns | numbers).items()}
+    columns |= {name: [str(value) for value in features[name]] for name in extra if name in TEXT}
+    numbers = {name: np.asarray(features[name]) for name in extra if name not in TEXT}
+    columns |= {name: values for name, values in numbers.items() if np.issubdtype(values.dtype, np.number)}
+    return {name: np.asarray(values) for name, values in columns.items()}
 
 
 def with_nm(columns: Columns, candidates: Columns) -> Columns:

@@ -10,6 +10,8 @@ import numpy as np
 from napari.layers import Image, Layer, Points
 
 from napari_stem_gan.app import points
+from napari_stem_gan.app.curated import CuratedLayers
+from napari_stem_gan.app.curation import CANDIDATE, Columns
 from napari_stem_gan.app.layers import Source, geometry
 
 MARK = "napari-stem-gan"
@@ -28,7 +30,9 @@ class ResultLayers:
 
     viewer: Any
     _layers: dict[tuple[int, str], tuple[Layer, Layer]] = field(default_factory=dict)
-    _candidates: dict[int, points.CandidatePoints] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.curated = CuratedLayers(self)
 
     def is_ours(self, layer: Layer) -> bool:
         """Whether `layer` is one of our results."""
@@ -84,18 +88,15 @@ class ResultLayers:
             "defect": np.asarray(defects, dtype=object),
             "sublattice": np.asarray(sublattices, dtype=object),
             "confidence": np.ones(len(data)),
-            points.CANDIDATE: np.arange(len(data)),
+            CANDIDATE: np.arange(len(data)),
         }
-        return self._show_points(
+        return self.show_points(
             source, "simulated truth", np.asarray(data, dtype=float).reshape(len(data), 3), features, size
         )
 
-    def show_candidates(self, source: Source, columns: points.Columns, threshold: float, size: float) -> Points:
-        """Show the candidates of one source that are above the threshold; forgets edits of an earlier run."""
-        candidates = points.CandidatePoints(columns, source.layer.ndim, source.name)
-        self._candidates[id(source.layer)] = candidates
-        data, features = candidates.contents(threshold)
-        return self._show_points(source.layer, "defects", data, features, size)
+    def show_candidates(self, source: Source, columns: Columns, threshold: float, size: float) -> Points:
+        """Show the candidates of one source that are above the threshold, with what the user decided before."""
+        return self.curated.show(source, columns, threshold, size)
 
     def show_changes(self, source: Source, invented: Any, erased: Any, size: float) -> Points | None:
         """Mark columns that restoration invented (+) or erased (×); None where there are none."""
@@ -105,50 +106,30 @@ class ResultLayers:
             return None
         names = np.array([INVENTED] * len(invented) + [ERASED] * len(erased), dtype=object)
         features = {"defect": names, "sublattice": np.full(len(data), "", object), "confidence": np.ones(len(data))}
-        layer = self._show_points(source.layer, "changed columns", data, features, size)
+        layer = self.show_points(source.layer, "changed columns", data, features, size)
         if len(data):
             layer.symbol = ["cross" if name == INVENTED else "x" for name in names]
         return layer
 
     def filter(self, threshold: float) -> list[str]:
-        """Show the candidates above a threshold, without any new inference.
-
-        Parameters
-        ----------
-        threshold
-            Lowest confidence shown, 0 to 1.
-
-        Returns
-        -------
-        list of str
-            Defect names of all points shown.
-        """
-        shown: list[str] = []
-        for source, layer in self.of_kind("defects"):
-            candidates = self._candidates[id(source)]
-            candidates.remember_edits(layer)
-            data, features = candidates.contents(threshold)
-            points.fill(layer, data, features)
-            shown += [str(name) for name in features["defect"]]
-        return shown
+        """Show the candidates above a threshold, without any new inference; names of the defects that count then."""
+        return self.curated.filter(threshold)
 
     def defects(self) -> list[str]:
-        """Defect names of all points shown now."""
-        return [str(name) for _, layer in self.of_kind("defects") for name in layer.features["defect"]]
+        """Names of all defects that count now, rejected ones not among them."""
+        return self.curated.defects()
 
-    def tables(self) -> list[points.Columns]:
-        """Columns of our table for each source with defects, as shown now."""
-        return [
-            points.with_nm(points.table_columns(layer, source), self._candidates[id(source)].columns)
-            for source, layer in self.of_kind("defects")
-        ]
+    def tables(self, *, rejected: bool = False) -> list[Columns]:
+        """Columns of our table for each source with defects: what counts now; rejected points last, if asked for."""
+        return self.curated.tables(rejected=rejected)
 
     def follow(self, source: Layer) -> None:
         """Put our layers of a source where it lies now, after its scale was corrected."""
         for layer in self.of_source(source):
             place(layer, geometry(source, layer.ndim))
 
-    def _show_points(self, source: Layer, kind: str, data: Any, features: dict[str, Any], size: float) -> Points:
+    def show_points(self, source: Layer, kind: str, data: Any, features: dict[str, Any], size: float) -> Points:
+        """Fill our points layer of a kind on a source, which is made if it is not there."""
         layer = self.find(source, kind)
         if layer is None or layer.ndim != data.shape[1]:
             kwargs = points.points_kwargs(source, data.shape[1], size)

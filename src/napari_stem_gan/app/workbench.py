@@ -10,9 +10,10 @@ from typing import Any
 from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
 
 from napari_stem_gan.app.csv_file import write_tables
+from napari_stem_gan.app.curation_tools import CurationTools
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
 from napari_stem_gan.app.lattice_tools import LatticeTools
 from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
@@ -76,8 +77,10 @@ class Workbench(QWidget):
         chosen = self.viewer.layers.selection if self.shell.only_selected() else self.viewer.layers
         sources, reasons = [], []
         for layer in self.viewer.layers:
-            if layer not in chosen or not isinstance(layer, Image) or self.results.is_ours(layer):
+            if not isinstance(layer, Image) or self.results.is_ours(layer):
                 continue
+            if not any(one in chosen for one in (layer, *self.results.of_source(layer))):
+                continue  # a selected result of ours stands for its image
             try:
                 sources.append(read_layer(layer))
             except ImageError as error:
@@ -91,8 +94,9 @@ class Workbench(QWidget):
             self.shell.panels["match"].understand(sources)
         if self.shell.current() == "simulate":  # crystals are made with ASE, whose import would hold up the panel
             self.shell.panels["simulate"].understand(self._crystal())
-        if self.lattice is not None:
-            self.lattice.refresh()
+        for tools in (self.lattice, self.curation):
+            if tools is not None:
+                tools.refresh()
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
         problem = ""
         if not sources:
@@ -144,6 +148,11 @@ class Workbench(QWidget):
             return
         show_info(f"{count} points saved to {path}")
 
+    def load_csv(self, path: str) -> None:
+        """Take over the decisions of a CSV that was saved earlier."""
+        if self.curation is not None:
+            self.curation.load(path, self.sources()[0])
+
     def event(self, event: QEvent) -> bool:
         """Notice when napari takes the panel out of its dock for good."""
         if event.type() == QEvent.Type.ParentChange:
@@ -161,8 +170,11 @@ class Workbench(QWidget):
         """Stop the job and listen to the viewer no longer."""
         self.bridge.stop()
         self.listener.close()
-        if self.lattice is not None:
-            self.lattice.close()
+        for tools in (self.lattice, self.curation):
+            if tools is not None:
+                tools.close()
+        if self.curation is not None:
+            self.results.curated.events.edited.disconnect(self._on_edited)
         self.shell.device.cancel()
 
     def _build(self) -> None:
@@ -172,6 +184,8 @@ class Workbench(QWidget):
         self.listener = Listener(self.viewer, self.refresh, self)
         row = self.shell.panels["match"].lattice if "match" in self.shell.panels else None
         self.lattice = None if row is None else LatticeTools(self.viewer, self._session, row)
+        buttons = self.shell.panels["detect"].curation if "detect" in self.shell.panels else None
+        self.curation = None if buttons is None else CurationTools(self.viewer, self._session, buttons)
 
     def _connect(self) -> None:
         self.shell.start_requested.connect(self.start)
@@ -191,6 +205,8 @@ class Workbench(QWidget):
         if "detect" in panels:
             panels["detect"].threshold_changed.connect(self._on_threshold)
             panels["detect"].save_requested.connect(self.save_csv)
+            panels["detect"].curation.load_requested.connect(self._on_load)
+            self.results.curated.events.edited.connect(self._on_edited)
         if "adapt" in panels and "detect" in panels:
             panels["adapt"].model_saved.connect(self._on_model_saved)
 
@@ -264,6 +280,14 @@ class Workbench(QWidget):
     def _show_legend(self, defects: list[str]) -> None:
         if "detect" in self.shell.panels and self.results.of_kind("defects"):
             self.shell.panels["detect"].show_points(defects)
+
+    def _on_edited(self, event: Any = None) -> None:
+        self._show_legend(self.results.defects())
+
+    def _on_load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load decisions", "", "Points in nm (*.csv)")
+        if path:
+            self.load_csv(path)
 
     def _on_snap(self, index: int, placed: Any) -> None:
         self.start("snap", by_hand=(index, placed))

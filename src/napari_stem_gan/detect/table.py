@@ -16,7 +16,7 @@ from napari_stem_gan.io import atomic_write, write_json
 
 COLUMNS = ("image", "frame", "y_px", "x_px", "y_nm", "x_nm", "defect", "sublattice", "confidence")
 EXTRA_COLUMNS = ("network_score", "intensity_ratio", "z_score", "confidence_spread")
-TEXT = ("image", "defect", "sublattice")
+TEXT = ("image", "defect", "sublattice", "decision")
 DECIMALS = {"y_px": 4, "x_px": 4, "y_nm": 6, "x_nm": 6}
 
 
@@ -100,10 +100,7 @@ class PointTable:
         if not parts:
             return PointTable.empty()
         names = list(dict.fromkeys(n for t in parts for n in t.columns))
-        blank = [np.full(len(t), np.nan) for t in parts]
-        return PointTable(
-            {n: np.concatenate([t.columns.get(n, b) for t, b in zip(parts, blank, strict=True)]) for n in names}
-        )
+        return PointTable({n: np.concatenate([t.columns.get(n, _blank(n, len(t))) for t in parts]) for n in names})
 
     def to_csv(self, path: str | Path, *, provenance: Mapping[str, Any] | None = None) -> Path:
         """Write the CSV and, beside it, a JSON of `provenance`; both by a temporary file and a rename.
@@ -161,6 +158,11 @@ def read_csv(path: str | Path) -> PointTable:
         raise TableError(
             f"'{path.name}' must hold numbers in its number columns; a row is damaged or cut off"
         ) from None
+
+
+def _blank(name: str, count: int) -> NDArray[Any]:
+    """A column of nothing."""
+    return np.full(count, "") if name in TEXT else np.full(count, np.nan)
 
 
 def _cell(name: str, value: Any) -> str:
