@@ -15,6 +15,7 @@ TWO_FILES = {
     "simulate": ["--like", "a.tif", "--out", "d"],
     "adapt": ["a.tif", "--out", "m"],
     "detect": ["a.tif", "--out", "p.csv"],
+    "statistics": ["a.tif", "--table", "p.csv", "--out", "d"],
     "restore": ["a.tif", "--out", "d"],
     "evaluate": ["p.csv", "t.csv"],
     "run": ["a.tif", "--out", "d"],

@@ -62,6 +62,20 @@ class ImagesToFolder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableToFolder:
+    """Images, the table of their points and the folder to write to."""
+
+    images: tuple[Path, ...] = ()
+    """Images that the table is about; stacks are taken frame by frame."""
+    table: Path
+    """Table that detect wrote, or that was saved in napari after looking through it."""
+    threshold: float = 0.0
+    """Points with a lower confidence are not counted (0 to 1)."""
+    out: Path
+    """Folder for tables (.csv), plots (.png) and all numbers (.json)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TwoTables:
     """The table to judge and the truth."""
 

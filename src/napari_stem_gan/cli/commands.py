@@ -16,6 +16,7 @@ from napari_stem_gan.cli.arguments import (
     LikeImage,
     NoOptions,
     OneImage,
+    TableToFolder,
     TwoTables,
 )
 from napari_stem_gan.cli.options import config_from
@@ -23,6 +24,8 @@ from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.statistics_config import StatisticsConfig
+from napari_stem_gan.detect.table import read_csv
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
@@ -180,6 +183,27 @@ def restore(options: Any, job: Job) -> Answer:
     return f"{len(rows)} restored images are in {folder}", {"images": rows}
 
 
+def statistics(options: Any, job: Job) -> Answer:
+    """Count the points of a table on the crystal of its images and write densities, pair correlations and maps."""
+    folder = prepare_folder(options.out)
+    table = read_csv(options.table)
+    images, matches = _matched(options.images, options, job)
+    names = {image.name for image in images}
+    strange = sorted({str(name) for name in table["image"]} - names)
+    if strange:
+        raise ValueError(f"{options.table} must be of these images, got points on '{strange[0]}'; name its image too")
+    config = config_from(StatisticsConfig, options)
+    areas = workflow.crystal_areas(images, matches)
+    found = job.finish(workflow.statistics(areas, table, config, threshold=options.threshold, stop=job.stop))
+    files = workflow.write_statistics(found, folder)
+    lines = [
+        f"{d.defect}: {d.count:g}, {d.per_nm2:.4f} per nm² ({d.low_per_nm2:.4f} to {d.high_per_nm2:.4f})"
+        for d in found.summary
+    ]
+    lines += [f"{p.defect}: {p.verdict} (p = {p.p_value:.3g})" for p in found.pairs]
+    return "\n".join([*lines, f"tables and plots are in {folder}"]), {"files": files, **found.to_dict()}
+
+
 def evaluate(options: Any, job: Job) -> Answer:
     """Compare a table of points with a table of true defects."""
     from napari_stem_gan.detect.evaluate import evaluate as compare
@@ -215,6 +239,7 @@ RUN_CONFIGS: dict[str, type] = {
     "adapt": AdaptConfig,
     "detect": DetectConfig,
     "restore": RestoreConfig,
+    "statistics": StatisticsConfig,
 }
 
 COMMANDS = (
@@ -230,6 +255,10 @@ COMMANDS = (
     ),
     Command(
         "detect", "Find defects and write a CSV.", ImagesToTable, (MatchConfig, DetectConfig), detect, needs_images=True
+    ),
+    Command(
+        "statistics", "Density, pair correlation and map of the points of a table.",
+        TableToFolder, (MatchConfig, StatisticsConfig), statistics, needs_images=True,
     ),
     Command("restore", "Restore images.", ImagesToFolder, (RestoreConfig,), restore, needs_images=True),
     Command("evaluate", "Compare a table of points with the truth.", TwoTables, (), evaluate),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_stem_gan.detect.session_statistics import Statistics
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.io import atomic_write
 from napari_stem_gan.report.overlay import draw_overlay
+from napari_stem_gan.report.statistics import write_statistics_files
 from napari_stem_gan.report.text import Session, points_of, report_text
 
 __all__ = ["draw_overlay", "report_text", "write_report"]
 
 
-def write_report(result: Session, folder: str | Path) -> list[Path]:
-    """Write ``overlay_*.png`` for every image and ``report.md`` into a folder.
+def write_report(result: Session, folder: str | Path, statistics: Statistics | None = None) -> list[Path]:
+    """Write ``overlay_*.png`` for every image, the files of the statistics and ``report.md`` into a folder.
 
     Parameters
     ----------
@@ -21,6 +23,8 @@ def write_report(result: Session, folder: str | Path) -> list[Path]:
         What a run gave.
     folder
         Existing folder to write to.
+    statistics
+        What the points say together, if that was asked.
 
     Returns
     -------
@@ -41,10 +45,11 @@ def write_report(result: Session, folder: str | Path) -> list[Path]:
         path = folder / f"overlay_{index + 1:02d}_{_file_stem(image)}.png"
         atomic_write(path, picture.save)
         pictures.append(path)
+    plots = [] if statistics is None else write_statistics_files(statistics, folder)
     report = folder / "report.md"
-    text = report_text(result, pictures)
+    text = report_text(result, pictures, statistics, plots)
     atomic_write(report, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    return [*pictures, report]
+    return [*pictures, *plots, report]
 
 
 def _file_stem(image: STEMImage) -> str:

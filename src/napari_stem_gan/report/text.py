@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_stem_gan.image import A_PER_NM, STEMImage
+from napari_stem_gan.report.statistics import statistics_text
 
 if TYPE_CHECKING:
     from napari_stem_gan.crystal.match import LatticeMatch
+    from napari_stem_gan.detect.session_statistics import Statistics
     from napari_stem_gan.detect.table import PointTable
     from napari_stem_gan.restore.restorer import Restored
 
@@ -48,7 +50,9 @@ def points_of(table: PointTable, image: STEMImage) -> tuple[NDArray[np.float64],
     return here.positions_px, [str(name) for name in here["defect"]]
 
 
-def report_text(result: Session, pictures: Sequence[Path]) -> str:
+def report_text(
+    result: Session, pictures: Sequence[Path], statistics: Statistics | None = None, plots: Sequence[Path] = ()
+) -> str:
     """Return the report.
 
     Parameters
@@ -57,13 +61,17 @@ def report_text(result: Session, pictures: Sequence[Path]) -> str:
         What a run gave.
     pictures
         The overlay of every image, in order; linked by file name.
+    statistics
+        Densities on the crystal, pairs; without them the density is that of the whole image.
+    plots
+        Files of the statistics; pictures among them are linked.
     """
     parts = [
         "# Defects found",
         f"{len(result.table)} defects on {len(result.images)} images. Every point is in `points.csv` (nm and pixels); "
         "hashes, settings and versions are in `points.json`.",
         _image_table(result),
-        _defect_table(result),
+        *([_defect_table(result)] if statistics is None else statistics_text(statistics, plots)),
         *_restoration(result),
         *_details("Adaptation", result.report.get("adapt", result.report)),
         "## Pictures",

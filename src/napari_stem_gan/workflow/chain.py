@@ -13,6 +13,7 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import LatticeMatch, match, snap
 from napari_stem_gan.crystal.materials import find_material
 from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.statistics_config import StatisticsConfig
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import ImageError, LabelledImage, STEMImage
 from napari_stem_gan.restore.config import RestoreConfig
@@ -43,6 +44,8 @@ class RunConfig:
     """How defects are found."""
     restore: RestoreConfig = field(default_factory=RestoreConfig)
     """How images are restored."""
+    statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
+    """How defects are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,12 @@ from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.io import config_to_dict, prepare_folder, write_image
 from napari_stem_gan.workflow.model import SessionModel
+from napari_stem_gan.workflow.point_statistics import crystal_areas, statistics
+from napari_stem_gan.workflow.progress import consume
 
 if TYPE_CHECKING:
     from napari_stem_gan.detect.finder import Detection
+    from napari_stem_gan.detect.session_statistics import Statistics
     from napari_stem_gan.workflow.chain import RunConfig, SessionResult
 
 
@@ -88,10 +91,19 @@ def write_run(result: SessionResult, config: RunConfig, folder: Path) -> None:
     from napari_stem_gan.report import write_report
 
     prepare_folder(folder)
-    configs = [config.match, config.simulate, config.adapt, config.detect, config.restore]
+    configs = [config.match, config.simulate, config.adapt, config.detect, config.restore, config.statistics]
     write_table(
         folder / "points.csv", result.images, result.matches, result.detections, configs=configs, model=result.model
     )
     for image, restored in zip(result.images, result.restored, strict=True):
         write_image(folder / f"restored_{image.name}_{image.frame}.tif", restored.image)
-    write_report(result, folder)
+    write_report(result, folder, run_statistics(result, config))
+
+
+def run_statistics(result: SessionResult, config: RunConfig) -> Statistics | None:
+    """Statistics of all candidates that a run found; None where no pixel size is known."""
+    areas = crystal_areas(result.images, result.matches)
+    table = PointTable.concat(d.points for d in result.detections)
+    if not areas:
+        return None
+    return consume(statistics(areas, table, config.statistics, threshold=config.detect.threshold))

@@ -1,0 +1,45 @@
+"""The statistics command on a crystal with known vacancies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from napari_stem_gan import workflow
+from napari_stem_gan.cli import main
+from napari_stem_gan.io import write_image
+
+
+@pytest.fixture
+def session(draw_crystal, tmp_path: Path) -> tuple[Path, Path]:
+    """An image of 5 nm × 5 nm, and the table of its true defects."""
+    drawn = draw_crystal(shape=(256, 256), single_vacancy=0.08, dose_e_per_A2=1e5)
+    drawn = replace(drawn, image=replace(drawn.image, name="day"))
+    write_image(tmp_path / "day.tif", drawn.image)
+    return tmp_path / "day.tif", workflow.truth_table(drawn).to_csv(tmp_path / "points.csv")
+
+
+def run(*words: object) -> int:
+    return main([*map(str, words), "--material", "WSe2", "--simulations", "19", "--json"])
+
+
+def test_densities_pairs_and_maps_are_written(session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, table = session
+    assert run("statistics", image, "--table", table, "--out", tmp_path / "out") == 0
+    told = json.loads(capsys.readouterr().out)
+    whole = next(d for d in told["densities"] if d["defect"] == "V_Se" and d["region"] == "whole crystal")
+    count = len(table.read_text(encoding="utf-8").splitlines()) - 1
+    assert whole["count"] == pytest.approx(count, abs=2)  # some on the very rim
+    assert whole["area_nm2"] == pytest.approx(26.2, rel=0.05)
+    assert whole["percent_of_sites"] == pytest.approx(8, abs=3)
+    assert {Path(f).name for f in told["files"]} == {p.name for p in (tmp_path / "out").iterdir()}
+
+
+def test_a_table_of_other_images_is_refused(session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, table = session
+    table.write_text(table.read_text(encoding="utf-8").replace("day,", "night,"), encoding="utf-8")
+    assert run("statistics", image, "--table", table, "--out", tmp_path / "out") == 1
+    assert "got points on 'night'" in capsys.readouterr().err
