@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -137,7 +139,9 @@ def test_without_a_lattice_peaks_give_sub_pixel_points():
     features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 1]
     rows = np.flatnonzero(target)
     features[rows, target[rows] - 1] = 2.0
-    points = points_of(found, fit_fusion({"alone": (features, target)}, iterations=300), MATERIAL)
+    fusion = fit_fusion({"alone": (features, target)}, iterations=300)
+    assert not len(points_of(found, fusion, MATERIAL).kinds)  # an empty picture has no order
+    points = points_of(replace(found, crystallinity=np.ones(2)), fusion, MATERIAL)
     assert list(points.defects) == ["V_Se", "V_W"]
     assert list(points.sublattices) == ["Se", "W"]
     assert len(alone(heat_of(frame), frame)) == 0

@@ -7,7 +7,7 @@ peaks of all maps are the candidates, and the network works alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from napari_stem_gan.crystal.structure import Sites
 from napari_stem_gan.detect.frame import CONSTANT_PX, Frame
 from napari_stem_gan.detect.fusion import FEATURES
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence
+from napari_stem_gan.detect.order import hexagonal_order
 from napari_stem_gan.image import FloatImage
 
 SEARCH_PX, PEAK_PX = 5, 7
@@ -128,9 +129,10 @@ def between_sites(
 
 
 def alone(heat: Heat, frame: Frame) -> Candidates:
-    """Peaks of the strongest class, where no lattice was found."""
+    """Peaks of the strongest class, where no lattice was found; crystalline is where the surroundings have order."""
     peaks = _peaks(heat.maps.max(0))
-    return _peak_candidates(heat, peaks, frame.to_image(peaks), ALONE, np.ones(len(peaks)), np.nan)
+    found = _peak_candidates(heat, peaks, frame.to_image(peaks), ALONE, np.ones(len(peaks)), np.nan)
+    return replace(found, crystallinity=hexagonal_order(heat.planes[0], peaks))
 
 
 def _peak_candidates(

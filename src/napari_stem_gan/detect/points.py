@@ -20,7 +20,7 @@ from napari_stem_gan.detect.lattice_evidence import SiteEvidence
 ROLES = ("anion", "metal")
 SURE, LARGEST_STEP = (0.01, 0.99), 3.0
 LOWEST_CONFIDENCE = 0.05
-LEAST_CRYSTALLINITY = 0.3
+LEAST_CRYSTALLINITY = 0.6  # at a rim, where columns end for no defect, half of a site's surroundings are crystal
 
 
 @dataclass(frozen=True)
