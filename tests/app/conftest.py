@@ -112,7 +112,8 @@ class FakeWorkflow:
         yield from self._steps("simulate", stop)
         return SimulatedSession(tuple(labelled(i) for i in range(2)))
 
-    def adapt(self, images, matches, config, *, simulate=None, device="auto", stop=None):
+    def adapt(self, images, matches, config, *, simulate=None, decisions=None, device="auto", stop=None):
+        self.seen["decisions"] = decisions
         yield from self._steps("adapt", stop)
         return FakeModel()
 

@@ -149,3 +149,20 @@ def test_statistics_see_only_what_counts(found):
 
     assert list(table["defect"]) == ["V_2Se"]
     assert len(found.results.tables(rejected=True)[0]["defect"]) == 2
+
+
+def test_adapt_is_given_the_decisions(found, fake, finish):
+    found.results.curated.decide(points_of(found), [0], REJECTED)
+    found.results.curated.decide(points_of(found), [0], ACCEPTED)
+
+    finish(found, "adapt")
+
+    table = fake.seen["decisions"]
+    assert list(table["decision"]) == [REJECTED, ACCEPTED]
+    np.testing.assert_allclose(table.positions_px, TRUE_PX[:2])
+
+
+def test_without_decisions_adapt_is_given_none(found, fake, finish):
+    finish(found, "adapt")
+
+    assert fake.seen["decisions"] is None

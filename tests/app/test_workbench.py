@@ -131,7 +131,7 @@ def test_the_adapted_model_is_what_detect_uses(bench, fake, finish):
 
 
 def test_a_stopped_adaptation_keeps_its_model_and_simulates_no_more(bench, fake, qtbot, monkeypatch):
-    def adapt_until_stopped(images, matches, config, *, simulate=None, device="auto", stop=None):
+    def adapt_until_stopped(images, matches, config, *, stop=None, **more):
         while not stop.wait(0.005):
             yield FakeProgress("adapt", 0.5)
         return FakeModel()

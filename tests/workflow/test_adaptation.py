@@ -1,10 +1,12 @@
 import threading
 
+import numpy as np
 import pytest
 import torch
 
 from napari_stem_gan.detect.calibrate import calibrated, score
 from napari_stem_gan.detect.finder import Finder
+from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.simulate import session
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.simulate.instrument import InstrumentConfig
@@ -101,3 +103,19 @@ def test_a_comparison_that_had_no_time_keeps_the_shipped_finder(finder):
     report = {}
     assert adaptation._best({"as shipped": finder}, {"as shipped": [None]}, report, calibrated, score) is finder
     assert "no time" in report["finder"]
+
+
+def test_decisions_of_the_user_are_learnt_from_unless_switched_off(small, images, matches):
+    image = images[0]
+    table = PointTable.build(
+        image=image.name, frame=image.frame, positions_px=np.array([[40.0, 40.0], [60.0, 50.0]]), pixel_size_nm=0.02,
+        defects=["V_Se", "V_Se"], sublattices=["Se", "Se"], confidence=np.ones(2),
+    )  # fmt: skip
+    decisions = PointTable({**table.columns, "decision": np.array(["accepted", "rejected"])})
+
+    taught = consume(adapt(images, matches, AdaptConfig(minutes=0.1), decisions=decisions, device="cpu"))
+    config = AdaptConfig(minutes=0.1, use_decisions=False)
+    untaught = consume(adapt(images, matches, config, decisions=decisions, device="cpu"))
+
+    assert taught.report["decisions"] == "learnt from 1 accepted or added and 1 rejected points of 1 image"
+    assert "decisions" not in untaught.report

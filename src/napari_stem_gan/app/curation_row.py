@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_stem_gan.app.evidence_card import EvidenceCard
 
@@ -70,6 +80,14 @@ class CurationRow(QWidget):
         self.defect.addItems(list(names))
         self.defect.setCurrentIndex(max(0, self.defect.findText(keep)))
         self.defect.blockSignals(False)
+
+    def bring_into_view(self) -> None:
+        """Scroll until buttons and card are seen."""
+        area = self.parent()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parent()
+        if area is not None:
+            area.ensureWidgetVisible(self, 0, 0)
 
     def _build(self) -> None:
         self.previous = _button("◀ Previous", "The undecided point before (key ,)")

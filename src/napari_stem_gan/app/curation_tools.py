@@ -209,6 +209,8 @@ class CurationTools(QObject):
         layer, current = self._layer(), self._current()
         one = None if current is None else self.curated.of_layer(layer)
         self._evidence.show(one, None if current is None else current[1])
+        if one is not None and self._row.isVisible():
+            self._row.bring_into_view()
         self._row.set_state(
             self._count_text(), selected=0 if layer is None else len(layer.selected_data),
             undo=self.curated.can_undo(), ready=layer is not None,

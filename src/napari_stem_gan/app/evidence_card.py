@@ -19,9 +19,11 @@ TIPS = (
     "places in standard deviations, blue darker, red brighter. The line is the one drawn below."
 )
 SIGMAS = 6.0  # black and white of the difference
-CROPS_HEIGHT_PX, LINE_HEIGHT_PX = 118, 112
+CROPS_HEIGHT_PX, LINE_HEIGHT_PX = 112, 118
 QUANTILES = (0.01, 0.99)
 RING_PX = 18
+BELOW_PX = 12  # pyqtgraph clips the label of a lower axis
+POSITION_ERROR, PM_PER_NM = "position_error_nm", 1000
 GREY, BAND = (150, 150, 150), (150, 150, 150, 70)
 EMPTY = "Press Next, or select one point of the defects layer, to see what speaks for it."
 
@@ -116,6 +118,8 @@ class EvidenceCard(QWidget):
         self.line.setToolTip("Brightness along the dashed line, through the column and its nearest neighbour")
         self.line.setMouseEnabled(x=False, y=False)
         self.line.hideAxis("left")
+        self.line.getAxis("bottom").enableAutoSIPrefix(False)
+        self.line.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_PX)
         self.line.addLegend(offset=(-1, 1), labelTextSize="7pt")
         for widget in (self.numbers, self.crops, self.line):
             column.addWidget(widget)
@@ -140,20 +144,17 @@ def words(row: Mapping[str, Any], z_here: float, like_places: int) -> str:
     like_places
         How many like places.
     """
-    sublattice = f" on {row['sublattice']}" if row.get("sublattice") else ""
-    lines = [f"<b>{row['defect']}</b>{sublattice} · {row.get('decision') or 'undecided'}"]
-    first = _known([("confidence", _with_error(row, "confidence", "confidence_spread")),
-                    ("network", _number(row, "network_score"))])  # fmt: skip
-    second = _known([("brightness", _times(row)), ("", _darker(_value(row, "z_score"), "neighbours"))])
-    third = _darker(z_here, f"{like_places} like places") if like_places else "no lattice, so no like places"
-    error = _value(row, "position_error_nm")
-    place = [] if np.isnan(error) else [f"position ± {1000 * error:.1f} pm"]
-    lines += [first, " · ".join(part for part in (second, *place) if part), f"on this crop {third}"]
+    site = f" on {row['sublattice']}" if row.get("sublattice") else ""
+    network, ratio, error = _number(row, "network_score"), _number(row, "intensity_ratio"), _value(row, POSITION_ERROR)
+    against = [f"{ratio} × its neighbours" if ratio else "", _brighter(-_value(row, "z_score"))]
+    lines = [
+        f"<b>{row['defect']}</b>{site} · {row.get('decision') or 'undecided'}",
+        f"confidence {_with_error(row, 'confidence', 'confidence_spread')}" + (f" · network {network}" if network else ""),
+        ", ".join(part for part in against if part),
+        f"crop: {_brighter(-z_here)} than {like_places} like places" if like_places else "no lattice, so no like places",
+        "" if np.isnan(error) else f"position ± {PM_PER_NM * error:.1f} pm",
+    ]
     return "<br>".join(line for line in lines if line)
-
-
-def _known(parts: list[tuple[str, str]]) -> str:
-    return " · ".join(f"{name} {value}".strip() for name, value in parts if value)
 
 
 def _value(row: Mapping[str, Any], name: str) -> float:
@@ -171,10 +172,5 @@ def _with_error(row: Mapping[str, Any], name: str, error: str) -> str:
     return " ± ".join(part for part in both if part)
 
 
-def _times(row: Mapping[str, Any]) -> str:
-    number = _number(row, "intensity_ratio")
-    return f"{number} × its neighbours" if number else ""
-
-
-def _darker(z: float, than: str) -> str:
-    return "" if np.isnan(z) else f"{abs(z):.1f} σ {'darker' if z >= 0 else 'brighter'} than {than}"
+def _brighter(z: float) -> str:
+    return "" if np.isnan(z) else f"{abs(z):.1f} σ {'brighter' if z >= 0 else 'darker'}"

@@ -45,6 +45,8 @@ class Request:
         Where "Run all" and "Save simulated" write their files; None writes nothing.
     by_hand
         For ``snap``: index of the image among all frames, and the lattice that was placed on it.
+    decisions
+        Columns of our table for each source: the points that the user decided on, for Adapt to learn from.
     load
         Imports the workflow; tests put their own in.
     """
@@ -57,7 +59,14 @@ class Request:
     model: Any = None
     folder: Path | None = None
     by_hand: tuple[int, Any] | None = None
+    decisions: Sequence[Mapping[str, Any]] = ()
     load: Callable[[], Any] = load_workflow
+
+    def decided(self) -> Any | None:
+        """The user's decisions as one table, or None."""
+        from napari_stem_gan.detect.table import PointTable
+
+        return PointTable.concat(PointTable(columns) for columns in self.decisions) if self.decisions else None
 
     def images(self) -> list[STEMImage]:
         """All frames of all layers; runs in the worker."""
@@ -181,7 +190,8 @@ def _adapt(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     images = request.images()
     matches = yield from _matched(request, workflow, images, stop)
     config, like = request.configs["adapt"], request.configs["simulate"]
-    model = yield from workflow.adapt(images, matches, config, simulate=like, device=request.device, stop=stop)
+    more = {"decisions": request.decided(), "device": request.device}
+    model = yield from workflow.adapt(images, matches, config, simulate=like, stop=stop, **more)
     simulated = request.simulated
     if simulated is None and not stop.is_set():  # to be shown beside its translation
         simulated = yield from workflow.simulate(images, matches, request.configs["simulate"], stop=threading.Event())

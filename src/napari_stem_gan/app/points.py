@@ -40,6 +40,7 @@ def style(defects: Any, decisions: Any = None) -> dict[str, Any]:
     border[rejected] = GREY
     face = border.copy()
     face[:, 3] = [FILL_OPACITY * (one in KEPT) for one in said]
+    face[rejected] = GREY
     symbols = [REJECTED_SYMBOL if no else look.symbol for look, no in zip(looks, rejected, strict=True)]
     return {"symbol": symbols, "border_color": border, "face_color": face}
 

@@ -60,7 +60,7 @@ LATTICE_LOOKS = (
     Look("triangle_down", "▽", PURPLE),
     Look("star", "☆", VERMILION),
 )
-REJECTED_SYMBOL, GREY = "x", (0.6, 0.6, 0.6, 1.0)
+REJECTED_SYMBOL, GREY = "x", (0.75, 0.75, 0.75, 1.0)
 GRAIN_LOOK = Look("cross", "+", VERMILION)
 
 

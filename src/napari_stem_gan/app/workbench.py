@@ -23,6 +23,7 @@ from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.session import Session, lie_on_each_other, set_pixel_size, side_by_side
 from napari_stem_gan.app.shell import Shell
 from napari_stem_gan.app.show import show_outcome
+from napari_stem_gan.app.statistics_tools import StatisticsTools
 from napari_stem_gan.app.worker import Bridge, Ending
 from napari_stem_gan.image import ImageError
 
@@ -94,7 +95,7 @@ class Workbench(QWidget):
             self.shell.panels["match"].understand(sources)
         if self.shell.current() == "simulate":  # crystals are made with ASE, whose import would hold up the panel
             self.shell.panels["simulate"].understand(self._crystal())
-        for tools in (self.lattice, self.curation):
+        for tools in (self.lattice, self.curation, self.statistics):
             if tools is not None:
                 tools.refresh()
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
@@ -170,7 +171,7 @@ class Workbench(QWidget):
         """Stop the job and listen to the viewer no longer."""
         self.bridge.stop()
         self.listener.close()
-        for tools in (self.lattice, self.curation):
+        for tools in (self.lattice, self.curation, self.statistics):
             if tools is not None:
                 tools.close()
         if self.curation is not None:
@@ -186,6 +187,8 @@ class Workbench(QWidget):
         self.lattice = None if row is None else LatticeTools(self.viewer, self._session, row)
         buttons = self.shell.panels["detect"].curation if "detect" in self.shell.panels else None
         self.curation = None if buttons is None else CurationTools(self.viewer, self._session, buttons)
+        counting = self.shell.panels["detect"].statistics if "detect" in self.shell.panels else None
+        self.statistics = None if counting is None else StatisticsTools(self.viewer, self._session, counting)
 
     def _connect(self) -> None:
         self.shell.start_requested.connect(self.start)
@@ -236,6 +239,7 @@ class Workbench(QWidget):
         return Request(
             sources=sources, configs=configs, device=self.shell.device.value(), model=self.shell.model(),
             matches=matches, simulated=simulated, folder=self.shell.folder.value(), load=self.load_workflow,
+            decisions=tuple(self.results.curated.decisions()),
         )  # fmt: skip
 
     def _on_returned(self, outcome: Outcome) -> None:

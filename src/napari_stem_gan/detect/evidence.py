@@ -19,6 +19,7 @@ MOST_SITES = 400  # around the point, of all sublattices
 LINES, STEPS_PER_PX = 5, 2
 NEIGHBOUR = 1.15  # of the nearest neighbour's distance: as near as that one
 MAD_TO_SD = 1.4826
+SMOOTH = 0.3  # sigma of the residual's smoothing, in widths of a column
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ class PointEvidence:
     usual
         Local average: median over like places, brought to the same level; None without a lattice.
     residual
-        Raw minus usual, in standard deviations of like places; None without a lattice.
+        Raw minus usual, smoothed by less than a column, in standard deviations of like places; None without a lattice.
     profile
         The line through the point.
     z_score
@@ -166,13 +167,20 @@ def _against(
     known = np.isfinite(raw)
     level = float(np.median(raw[known]))
     patches = patches - np.median(patches[:, known], axis=1)[:, None, None] + level
-    usual, spread = _middle(patches)
-    residual = (raw - usual) / np.maximum(spread, 1e-12 + 0.1 * float(np.median(spread)))
+    usual = np.median(patches, axis=0)
+    residual = _residual(raw, usual, patches, SMOOTH * fwhm_px)
     column = (np.linalg.norm(pixels - here, axis=1) <= fwhm_px / 2 + 0.5).reshape(raw.shape) & known
     if not column.any():
         return usual, residual, np.nan
     middle, scatter = _middle(patches[:, column].mean(1))
     return usual, residual, float((middle - raw[column].mean()) / max(float(scatter), 1e-12))
+
+
+def _residual(raw: Array, usual: Array, patches: Array, sigma_px: float) -> Array:
+    """Raw minus usual in standard deviations of like places, after smoothing that leaves columns what they are."""
+    here = ndimage.gaussian_filter(np.where(np.isfinite(raw), raw, usual) - usual, sigma_px)
+    middle, spread = _middle(ndimage.gaussian_filter(patches - usual, (0, sigma_px, sigma_px)))
+    return np.where(np.isfinite(raw), (here - middle) / np.maximum(spread, 1e-12 + 0.1 * np.median(spread)), np.nan)
 
 
 def _profile(data: FloatImage, here: Array, like: Array, along: Array, reach_px: float, fwhm_px: float) -> LineProfile:

@@ -72,15 +72,8 @@ class PatchPool:
     def _patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A random patch, padded with zeros where the image is smaller, turned and mirrored at random."""
         inputs, targets = self.images[self.rng.integers(len(self.images))]
-        p = self.patch_px
-        y, x = (int(self.rng.integers(0, max(1, n - p + 1))) for n in inputs.shape[1:])
-        both = np.zeros((CHANNELS + len(FINDER_CLASSES), p, p), np.float32)
-        cut = np.concatenate([inputs[:, y : y + p, x : x + p], targets[:, y : y + p, x : x + p]])
-        both[:, : cut.shape[1], : cut.shape[2]] = cut
-        both = np.rot90(both, int(self.rng.integers(4)), (1, 2))
-        if self.rng.random() < 0.5:
-            both = both[:, :, ::-1]
-        return np.ascontiguousarray(both[:CHANNELS]), np.ascontiguousarray(both[CHANNELS:])
+        y, x = (int(self.rng.integers(0, max(1, n - self.patch_px + 1))) for n in inputs.shape[1:])
+        return cut_patch(inputs, targets, (y, x), self.patch_px, self.rng)
 
     def state_dict(self) -> dict[str, Any]:
         """Position of the random draws (the images are drawn again)."""
@@ -93,3 +86,20 @@ class PatchPool:
         inner["state"]["state"] = int.from_bytes(bytes.fromhex(state["rng"]), "little")
         self.rng.bit_generator.state = inner
         self.served = int(state["served"])
+
+
+def cut_patch(
+    inputs: NDArray[Any], targets: NDArray[Any], corner: tuple[int, int], patch_px: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cut input ``(4, p, p)`` and target ``(classes, p, p)`` from `corner` on, turned and mirrored at random.
+
+    Where the image is smaller the rest is 0.
+    """
+    y, x = corner
+    both = np.zeros((CHANNELS + len(FINDER_CLASSES), patch_px, patch_px), np.float32)
+    cut = np.concatenate([part[:, y : y + patch_px, x : x + patch_px] for part in (inputs, targets)])
+    both[:, : cut.shape[1], : cut.shape[2]] = cut
+    both = np.rot90(both, int(rng.integers(4)), (1, 2))
+    if rng.random() < 0.5:
+        both = both[:, :, ::-1]
+    return np.ascontiguousarray(both[:CHANNELS]), np.ascontiguousarray(both[CHANNELS:])

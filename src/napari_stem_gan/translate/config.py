@@ -12,6 +12,8 @@ class AdaptConfig:
 
     minutes: float = 5.0
     """Time budget of the whole adaptation in minutes (CycleGAN and finder together)."""
+    use_decisions: bool = True
+    """Learn from the points that you accepted, added or rejected on today's images, where there are any."""
     seed: int = 0
     """Seed of every random draw."""
 

@@ -20,6 +20,8 @@ from napari_stem_gan.workflow.progress import Progress, Steps
 from napari_stem_gan.workflow.session import accepted, fit_images
 
 if TYPE_CHECKING:
+    from napari_stem_gan.detect.decided import DecidedImage
+    from napari_stem_gan.detect.table import PointTable
     from napari_stem_gan.image import LabelledImage
     from napari_stem_gan.simulate.fit import SessionFit
     from napari_stem_gan.training import TrainStep
@@ -37,6 +39,7 @@ def adapt(
     config: AdaptConfig,
     *,
     simulate: SimulateConfig | None = None,
+    decisions: PointTable | None = None,
     device: str = "auto",
     stop: threading.Event | None = None,
 ) -> Steps[SessionModel]:
@@ -51,6 +54,9 @@ def adapt(
     simulate
         Probe, instrument and specimen of the simulated pairs; their number, size and defects are Adapt's own.
         None: as fitted.
+    decisions
+        Points of these images that a user accepted, added or rejected (column ``decision``), to learn from where
+        ``config.use_decisions`` says so.
     device
         Where to train.
     stop
@@ -78,7 +84,8 @@ def adapt(
     yield from _translate(cyclegan, simulated, [i for i, _ in good], clock, config.seed, stop)
     report: dict[str, Any] = {"translation": cyclegan.report, "minutes": config.minutes}
     if not (stop and stop.is_set()):
-        finder = yield from _tune(finder, session, clock, report, stop)
+        decided = _decided(good, decisions if config.use_decisions else None, report)
+        finder = yield from _tune(finder, session, decided, clock, report, stop)
     report["seconds"] = round(clock.seconds(), 1)
     verdict = str(report.get("finder", "stopped early; the shipped finder is kept"))
     yield Progress(stage="adapt", fraction=1.0, message=verdict)
@@ -155,18 +162,38 @@ def _translate(
         yield clock.report("; ".join(filter(None, ["fine-tuning the CycleGAN", step.note])), step)
 
 
+def _decided(
+    good: Sequence[tuple[STEMImage, LatticeMatch]], decisions: PointTable | None, report: dict[str, Any]
+) -> list[DecidedImage]:
+    """The user's decisions on today's images; the report says how many there are."""
+    from napari_stem_gan.detect.decided import decided_images, sentence
+
+    decided = [] if decisions is None else decided_images([i for i, _ in good], [m for _, m in good], decisions)
+    if decided:
+        report["decisions"] = sentence(decided)
+    return decided
+
+
 def _tune(
-    finder: Any, session: _Session, clock: _Clock, report: dict[str, Any], stop: threading.Event | None
+    finder: Any,
+    session: _Session,
+    decided: Sequence[DecidedImage],
+    clock: _Clock,
+    report: dict[str, Any],
+    stop: threading.Event | None,
 ) -> Steps[Any]:
     """Train the finder on today's pairs, calibrate it, and keep the best of the candidates on held-out pairs."""
     from napari_stem_gan.detect.calibrate import SiteData, calibrated, collect, score
+    from napari_stem_gan.detect.decided import WithDecisions, decided_candidates, decided_example
     from napari_stem_gan.detect.fcn import FinderTraining
     from napari_stem_gan.detect.finder import Finder
     from napari_stem_gan.detect.patches import PatchPool
     from napari_stem_gan.training import TrainingConfig, train
 
     training = FinderTraining(finder.device, learning_rate=3e-4, steps=None, state=finder.network_state)
-    pool = PatchPool(session.draw, size=24, fresh_every=4, seed=int(session.rng.integers(2**31)))
+    pool: Any = PatchPool(session.draw, size=24, fresh_every=4, seed=int(session.rng.integers(2**31)))
+    if decided:
+        pool = WithDecisions(pool, [decided_example(finder, one) for one in decided])
     if clock.left(FINDER_END) > 5:
         budget = TrainingConfig(steps=None, minutes=clock.left(FINDER_END) / 60, report_every=5)
         for step in train(training, pool, config=budget, stop=stop):
@@ -182,6 +209,8 @@ def _tune(
         for name, candidate in candidates.items():
             data[name].append(collect(candidate, labelled))
         yield clock.report(f"calibrating on held-out pair {len(data['as shipped'])}")
+    for name, candidate in candidates.items():
+        data[name] += decided_candidates(candidate, decided)
     return _best(candidates, data, report, calibrated, score)
 
 
