@@ -147,11 +147,13 @@ def words(row: Mapping[str, Any], z_here: float, like_places: int) -> str:
     site = f" on {row['sublattice']}" if row.get("sublattice") else ""
     network, ratio, error = _number(row, "network_score"), _number(row, "intensity_ratio"), _value(row, POSITION_ERROR)
     against = [f"{ratio} × its neighbours" if ratio else "", _brighter(-_value(row, "z_score"))]
+    sure = f"confidence {_with_error(row, 'confidence', 'confidence_spread')}"
+    here = f"crop: {_brighter(-z_here)} than {like_places} like places"
     lines = [
         f"<b>{row['defect']}</b>{site} · {row.get('decision') or 'undecided'}",
-        f"confidence {_with_error(row, 'confidence', 'confidence_spread')}" + (f" · network {network}" if network else ""),
+        f"{sure} · network {network}" if network else sure,
         ", ".join(part for part in against if part),
-        f"crop: {_brighter(-z_here)} than {like_places} like places" if like_places else "no lattice, so no like places",
+        here if like_places else "no lattice, so no like places",
         "" if np.isnan(error) else f"position ± {PM_PER_NM * error:.1f} pm",
     ]
     return "<br>".join(line for line in lines if line)
