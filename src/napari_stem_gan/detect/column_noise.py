@@ -1,0 +1,119 @@
+"""Noise of an image around its columns: its variance by brightness, and how far it moves fitted numbers.
+
+Counting noise grows with brightness, so that bright pixels count less. The line ``variance = floor + slope × level`` is
+read from the residual itself: neither dose, gain nor offset of the detector need be known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_stem_gan.detect.column_model import Linear
+
+LEVELS = 12
+LEAST_VARIANCE = 0.05  # of the median's, so that no pixel counts for everything
+OUTLIER_SIGMAS = 5.0
+DRAWS = 2
+FREE_OF_COLUMNS = 0.33  # cycles per pixel along y
+ROBUST = 1.4826
+
+
+@dataclass(frozen=True)
+class NoiseLine:
+    """Variance of a pixel as a line over its level.
+
+    Parameters
+    ----------
+    floor, slope
+        In image units squared, and in image units.
+    least
+        Smallest variance that is believed.
+    """
+
+    floor: float
+    slope: float
+    least: float
+
+    def variance(self, level: Tensor) -> Tensor:
+        """Variance of pixels with expected values `level`."""
+        return (self.floor + self.slope * level).clamp_min(self.least)
+
+    def weight(self, level: Tensor, residual: Tensor) -> Tensor:
+        """One over the variance; residuals beyond five standard deviations count less (Huber)."""
+        variance = self.variance(level)
+        far = residual.abs() / (OUTLIER_SIGMAS * variance.sqrt())
+        return 1 / (variance * far.clamp_min(1.0))
+
+
+def noise_line(level: Tensor, residual: Tensor) -> NoiseLine:
+    """Fit the line to the spread of residuals between quantiles of the level; robust against defects and clouds.
+
+    Parameters
+    ----------
+    level
+        Expected value of each pixel, any shape.
+    residual
+        Data minus that, same shape.
+    """
+    x, r = level.reshape(-1).cpu().numpy().astype(float), residual.reshape(-1).cpu().numpy().astype(float)
+    groups = np.array_split(np.argsort(x), LEVELS)
+    middle = np.array([x[g].mean() for g in groups])
+    variance = np.array([(ROBUST * np.median(np.abs(r[g] - np.median(r[g])))) ** 2 for g in groups])
+    variance = np.maximum(variance, 1e-12 * max(float(np.ptp(x)) ** 2, 1e-30))
+    slope, floor = np.polyfit(middle, variance, 1, w=1 / variance)  # a variance is known to a share of itself
+    if slope <= 0:
+        slope, floor = 0.0, float(np.median(variance))
+    return NoiseLine(float(floor), float(slope), LEAST_VARIANCE * float(np.median(variance)))
+
+
+def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
+    """How much wider errors are than those of each column alone in white noise, of (brightness, position): ``(2,)``.
+
+    Noise like the image's own is drawn and solved for: the coupling of neighbours and background widens errors, and so
+    does noise that is correlated along rows. What the residual holds beyond such noise (grain of the contamination,
+    jitter) is found by solving for both residuals, moved elsewhere.
+
+    Parameters
+    ----------
+    linear
+        The model at the fitted columns.
+    inner
+        Columns to judge by, shape ``(N,)``.
+    seed
+        Seed of noise and moves.
+    """
+    if not inner.any():
+        return torch.ones(2, device=inner.device)
+    rng = np.random.default_rng(seed)
+    part = linear.part
+    residual = part.data - linear.level
+    alone = torch.diagonal(torch.linalg.inv(linear.block), dim1=1, dim2=2)[inner]  # (n, 3)
+    width = part.weight.rsqrt()
+    ours = (residual / width).clamp(-OUTLIER_SIGMAS, OUTLIER_SIGMAS)
+
+    def spread(image: Tensor) -> Tensor:
+        power = (linear.solve(image * width)[0][inner] ** 2 / alone).mean(0)
+        return torch.stack([power[0], power[1:].mean()])
+
+    drawn, moved, moved_ours = torch.zeros(3, 2, device=residual.device)
+    for _ in range(DRAWS):
+        noise = _like(ours, rng)
+        moves = [int(rng.integers(n // 4, n - n // 4)) for n in ours.shape]
+        left = noise - linear.forward(*linear.solve(noise * width)) / width
+        drawn = drawn + spread(noise) / DRAWS
+        moved = moved + spread(torch.roll(left, moves, (0, 1)))
+        moved_ours = moved_ours + spread(torch.roll(ours, moves, (0, 1)))
+    return (drawn * (moved_ours / moved).clamp_min(1.0)).sqrt()
+
+
+def _like(white: Tensor, rng: np.random.Generator) -> Tensor:
+    """Noise with the power of a residual ``(Y, X)`` over frequencies along x, read where columns have none along y."""
+    power = torch.fft.rfft2(white).abs().square()
+    free = torch.fft.fftfreq(white.shape[0], device=white.device).abs() > FREE_OF_COLUMNS
+    along_x = power[free].mean(0) / white.numel()
+    drawn = torch.as_tensor(rng.standard_normal(white.shape), dtype=white.dtype, device=white.device)
+    return torch.fft.irfft2(torch.fft.rfft2(drawn) * along_x.sqrt(), s=white.shape)
