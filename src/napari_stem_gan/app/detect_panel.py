@@ -13,6 +13,7 @@ from napari_stem_gan.app.curation_row import CurationRow
 from napari_stem_gan.app.fold import Fold
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.symbols import legend
 from napari_stem_gan.detect.config import DetectConfig
 
@@ -129,6 +130,10 @@ class DetectPanel(StepPanel):
         self.review = Fold("Review points")
         self.review.set_content(self.curation)
         self.rows.insertWidget(self.rows.count() - 1, self.review)
+        self.statistics = StatisticsView()
+        self.counting = Fold("Statistics")
+        self.counting.set_content(self.statistics)
+        self.rows.insertWidget(self.rows.count() - 1, self.counting)
         self.save = self.add_button("Save CSV…", "Save the points that are shown, in nm and pixels")
         self.save.setEnabled(False)
 

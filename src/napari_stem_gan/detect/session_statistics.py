@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from napari_stem_gan.detect.area import CrystalArea, Region
 from napari_stem_gan.detect.density_map import DensityMap, density_map
 from napari_stem_gan.detect.pair_correlation import PairCorrelation, pair_correlations
@@ -46,6 +48,12 @@ class Statistics:
         """One row for each kind: of all images together, or of the only one."""
         first = ALL_IMAGES if any(d.image == ALL_IMAGES for d in self.densities) else None
         return tuple(d for d in self.densities if d.region == WHOLE and (first is None or d.image == first))
+
+    @property
+    def highest_per_nm2(self) -> float:
+        """Highest density of all maps, so that they share their colours; 1 where there is none."""
+        highest = [float(np.nanmax(m.per_nm2)) for m in self.maps if np.isfinite(m.per_nm2).any()]
+        return max(highest, default=0.0) or 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """All but the maps, for JSON."""

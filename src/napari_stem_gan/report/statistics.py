@@ -48,9 +48,8 @@ def write_plots(found: Statistics, folder: Path) -> list[Path]:
     pictures = {"density": draw_densities(found)}
     if found.pairs:
         pictures["pair_correlation"] = beside([draw_pairs(p, found.config.level_percent) for p in found.pairs], 2)
-    highest = max((float(np.nanmax(m.per_nm2)) for m in found.maps if np.isfinite(m.per_nm2).any()), default=1.0)
     for index, one in enumerate(found.maps):
-        pictures[f"density_map_{index + 1:02d}"] = draw_map(one, highest)
+        pictures[f"density_map_{index + 1:02d}"] = draw_map(one, found.highest_per_nm2)
     for name, picture in pictures.items():
         atomic_write(folder / f"{name}.png", picture.save)
     return [folder / f"{name}.png" for name in pictures]

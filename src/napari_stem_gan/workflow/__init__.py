@@ -19,7 +19,7 @@ from napari_stem_gan.workflow.chain import (
 )
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.output import provenance, write_table
-from napari_stem_gan.workflow.point_statistics import crystal_areas, statistics, write_statistics
+from napari_stem_gan.workflow.point_statistics import by_polygons, crystal_areas, statistics, write_statistics
 from napari_stem_gan.workflow.progress import Progress, Steps, consume
 from napari_stem_gan.workflow.sample import describe, sample_images
 from napari_stem_gan.workflow.simulated import SimulatedSession, truth_table, write_simulated
@@ -32,6 +32,7 @@ __all__ = [
     "SimulatedSession",
     "Steps",
     "adapt",
+    "by_polygons",
     "consume",
     "crystal_areas",
     "describe",

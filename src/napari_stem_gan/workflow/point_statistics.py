@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
 
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 from napari_stem_gan.detect.table import PointTable
-from napari_stem_gan.image import STEMImage
 from napari_stem_gan.io import prepare_folder
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 
@@ -21,12 +22,43 @@ if TYPE_CHECKING:
 Divide = Callable[["CrystalArea"], "Sequence[Region]"]
 
 
-def crystal_areas(images: Sequence[STEMImage], matches: Sequence[LatticeMatch]) -> list[CrystalArea]:
+class Framed(Protocol):
+    """What counting needs to know of an image; a `STEMImage` is one."""
+
+    @property
+    def name(self) -> str:
+        """As in the table of points."""
+
+    @property
+    def frame(self) -> int:
+        """Index in its stack."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+
+    @property
+    def pixel_size_nm(self) -> float | None:
+        """Pixel size, where known."""
+
+
+def crystal_areas(images: Sequence[Framed], matches: Sequence[LatticeMatch]) -> list[CrystalArea]:
     """Where on each image defects were looked for; images whose pixel size nobody knows are left out."""
     from napari_stem_gan.detect.area import crystal_area
 
-    pairs = [(i, m) for i, m in zip(images, matches, strict=True) if m.pixel_size_A or i.pixel_size_A]
+    pairs = [(i, m) for i, m in zip(images, matches, strict=True) if m.pixel_size_A or i.pixel_size_nm]
     return [crystal_area(i.name, i.frame, i.shape, m, i.pixel_size_nm) for i, m in pairs]
+
+
+def by_polygons(polygons: Mapping[str, Sequence[tuple[str, NDArray[Any]]]]) -> Divide:
+    """Regions that a user drew: for each image by name, the name and corners ``(K, 2)`` (y, x, in pixels) of each."""
+
+    def divide(area: CrystalArea) -> Sequence[Region]:
+        from napari_stem_gan.detect.area import polygon_region
+
+        return [polygon_region(area, name, corners) for name, corners in polygons.get(area.image, ())]
+
+    return divide
 
 
 def statistics(

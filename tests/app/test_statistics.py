@@ -1,0 +1,141 @@
+"""The Statistics fold: what counts now, regions that were drawn, plots, files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from napari.layers import Shapes
+
+from napari_stem_gan.app.regions import on_image, polygons_on
+from napari_stem_gan.app.statistics_view import STALE
+
+from .conftest import DEFECTS
+
+AREA_NM2 = 64 * 96 * 0.021**2  # the fake match says 0.021 nm per pixel
+
+
+@pytest.fixture
+def counted(bench, finish, qtbot):
+    """A workbench after Detect and Count, and a function that counts again."""
+    workbench = bench()
+    finish(workbench, "detect")
+    tools, view = workbench.statistics, workbench.shell.panels["detect"].statistics
+    view.set_value(replace(view.value(), simulations=19))
+
+    def count():
+        with qtbot.waitSignal(tools.bridge.ended, timeout=20000):
+            view.count.click()
+        return tools.found
+
+    count()
+    return workbench, tools, view, count
+
+
+def density(found, defect, region="whole crystal"):
+    return next(d for d in found.densities if (d.defect, d.region) == (defect, region))
+
+
+def test_nothing_can_be_counted_before_detect(bench):
+    workbench = bench()
+    view = workbench.shell.panels["detect"].statistics
+    assert not view.count.isEnabled()
+    assert not view.save.isEnabled()
+
+
+def test_the_points_that_count_are_counted_on_the_crystal(counted):
+    _, tools, view, _ = counted
+    found = density(tools.found, "V_Se")
+    assert (found.count, found.area_nm2) == (1, pytest.approx(AREA_NM2, rel=1e-6))
+    assert density(tools.found, "all defects").count == 2
+    assert "V_2Se" in view.numbers.text()
+    assert DEFECTS[2] not in view.numbers.text()  # below the threshold
+    assert density(tools.found, "all defects").expected_count == pytest.approx(0.95 + 0.6 + 0.2)
+
+
+def test_the_slider_makes_the_numbers_stale_until_they_are_counted_again(counted, qtbot):
+    workbench, tools, view, count = counted
+    workbench.shell.panels["detect"].slider.setValue(100)
+    qtbot.waitUntil(lambda: view.remark.text() == STALE)
+    assert density(count(), "all defects").count == 3
+    assert view.remark.text() != STALE
+
+
+def test_a_rejected_point_does_not_count(counted, image_layer, qtbot):
+    workbench, tools, view, count = counted
+    curated = workbench.results.curated
+    curated.decide(workbench.results.find(image_layer, "defects"), [0], "rejected")
+    assert view.remark.text() == STALE
+    assert density(count(), "all defects").count == 1
+
+
+def test_points_are_counted_in_the_regions_that_were_drawn(counted, image_layer, qtbot):
+    workbench, _, view, count = counted
+    corners = np.array([[-0.5, -0.5], [-0.5, 47.5], [63.5, 47.5], [63.5, -0.5]])  # the left half, as (y, x) in pixels
+    world = np.array([image_layer.data_to_world(c) for c in corners])
+    drawn = Shapes([world], shape_type="polygon", name="mine", units=("nm", "nm"))
+    workbench.viewer.add_layer(drawn)
+    qtbot.waitUntil(lambda: view.by.count() == 2)
+    view.by.setCurrentIndex(1)
+    half = density(count(), "all defects", "mine 1")
+    assert half.area_nm2 == pytest.approx(AREA_NM2 / 2)
+    assert half.count == 1  # one of two at x = 30, the other at x = 71.5
+
+
+def test_an_ellipse_keeps_its_area(image_layer):
+    box = np.array([[10.0, 20.0], [10.0, 60.0], [40.0, 60.0], [40.0, 20.0]])
+    shapes = Shapes([np.array([image_layer.data_to_world(c) for c in box])], shape_type="ellipse", name="e")
+    ((name, corners),) = polygons_on(shapes, image_layer)
+    y, x = corners.T
+    area = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
+    assert name == "e 1"
+    assert area == pytest.approx(np.pi * 15 * 20)
+    np.testing.assert_allclose(corners.mean(0), (25, 40))
+
+
+def test_lines_are_no_regions_and_names_are_taken_from_a_feature(image_layer):
+    square = np.array([[0, 0], [0, 9], [9, 9], [9, 0]])
+    shapes = Shapes(
+        [square, square[:2]], shape_type=["rectangle", "line"], features={"name": ["edge", "cut"]}, scale=(0.02, 0.02)
+    )
+    assert [name for name, _ in polygons_on(shapes, image_layer)] == ["edge"]
+
+
+def test_corners_go_from_world_to_the_pixels_of_a_stack(image_layer):
+    stack = type(image_layer)(np.zeros((3, 64, 96), np.float32), scale=(1, 0.02, 0.02), translate=(0, 3.0, -7.5))
+    shapes = Shapes([[[3.2, -7.5], [3.2, -7.3], [3.4, -7.3]]], shape_type="polygon")
+    np.testing.assert_allclose(on_image(shapes.data[0], shapes, stack), [(10, 0), (10, 10), (20, 10)], atol=1e-4)
+
+
+def test_plots_show_the_numbers(counted):
+    _, tools, view, _ = counted
+    plots = view.plots
+    assert [plots.tabText(k) for k in range(plots.count())] == ["Density", "Pairs", "Map"]
+    names = [name for _, name in plots.density.getAxis("bottom")._tickLevels[0]]
+    assert names[:3] == ["V_2Se", "V_Se", "all defects"]
+    assert names[3:] == [d.region for d in tools.found.densities if d.region[1:].isdigit() and d.defect == "V_Se"]
+
+
+def test_tables_and_plots_are_saved(counted, tmp_path):
+    _, _, view, _ = counted
+    view.save_requested.emit(str(tmp_path / "counts"))
+    names = {path.name for path in (tmp_path / "counts").iterdir()}
+    assert {"density.csv", "density.png", "density_map_01.png", "statistics.json"} <= names
+
+
+def test_a_setting_that_is_wrong_is_told_and_counts_nothing(counted, monkeypatch):
+    _, tools, view, _ = counted
+    told = []
+    monkeypatch.setattr("napari_stem_gan.app.statistics_tools.show_error", told.append)
+    monkeypatch.setattr(view, "value", lambda: type(view.form.value())(regions=99))
+    view.count.click()
+    assert "regions must lie between 1 and 26" in told[0]
+    assert not tools.bridge.is_running()
+
+
+def test_closing_the_panel_leaves_no_listener(counted, image_layer):
+    workbench, tools, _, _ = counted
+    workbench.close_down()
+    workbench.results.curated.events.edited()
+    assert not tools.bridge.is_running()
