@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_stem_gan.app.curation import ADDED
 from napari_stem_gan.app.symbols import ORANGE, SKY, look_of
 
 CROPS = ("raw", "restored", "usual", "residual")
@@ -24,6 +25,7 @@ QUANTILES = (0.01, 0.99)
 RING_PX = 18
 BELOW_PX = 12  # pyqtgraph clips the label of a lower axis
 POSITION_ERROR, PM_PER_NM = "position_error_nm", 1000
+SHADE = (0, 0, 0, 150)
 GREY, BAND = (150, 150, 150), (150, 150, 150, 70)
 EMPTY = "Press Next, or select one point of the defects layer, to see what speaks for it."
 
@@ -97,7 +99,7 @@ class EvidenceCard(QWidget):
             for item in (low, high, pg.FillBetweenItem(low, high, brush=BAND)):
                 self.line.addItem(item)
             self.line.plot(x, profile.usual, pen=pg.mkPen(GREY, width=1.5), name="like places ± σ")
-        self.line.plot(x, profile.values, pen=pg.mkPen(SKY, width=2), name="here")
+        self.line.plot(x, profile.values, pen=pg.mkPen(SKY, width=2), name="here", connect="finite")
         self.line.addItem(pg.InfiniteLine(0.0, pen=pg.mkPen(ORANGE, width=1, style=Qt.DotLine)))
         self.line.setXRange(x[0], x[-1], padding=0.0)
 
@@ -120,7 +122,7 @@ class EvidenceCard(QWidget):
         self.line.hideAxis("left")
         self.line.getAxis("bottom").enableAutoSIPrefix(False)
         self.line.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_PX)
-        self.line.addLegend(offset=(-1, 1), labelTextSize="7pt")
+        self.line.addLegend(offset=(-1, 1), labelTextSize="7pt", brush=SHADE)
         for widget in (self.numbers, self.crops, self.line):
             column.addWidget(widget)
 
@@ -151,7 +153,7 @@ def words(row: Mapping[str, Any], z_here: float, like_places: int) -> str:
     here = f"crop: {_brighter(-z_here)} than {like_places} like places"
     lines = [
         f"<b>{row['defect']}</b>{site} · {row.get('decision') or 'undecided'}",
-        f"{sure} · network {network}" if network else sure,
+        f"{sure} · network {network}" if network else "" if row.get("decision") == ADDED else sure,
         ", ".join(part for part in against if part),
         here if like_places else "no lattice, so no like places",
         "" if np.isnan(error) else f"position ± {PM_PER_NM * error:.1f} pm",

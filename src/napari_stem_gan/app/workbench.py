@@ -141,13 +141,15 @@ class Workbench(QWidget):
         self.shell.show_stopping()
 
     def save_csv(self, path: str) -> None:
-        """Write the points that are shown, and a JSON beside them; a failure is a notification."""
+        """Write the points that count, then the rejected ones, and a JSON beside them; a failure is a notification."""
         try:
             count = write_tables(path, self.results, self._session.provenance, self.shell.threshold())
         except (OSError, ValueError) as error:
             show_error(str(error))
             return
-        show_info(f"{count} points saved to {path}")
+        rejected = count - len(self.results.defects())
+        more = f" and {rejected} rejected ones" if rejected else ""
+        show_info(f"{count - rejected} points{more} saved to {path}")
 
     def load_csv(self, path: str) -> None:
         """Take over the decisions of a CSV that was saved earlier."""

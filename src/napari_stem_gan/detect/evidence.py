@@ -35,7 +35,8 @@ class LineProfile:
     ends_px
         Where the line begins and ends, shape ``(2, 2)`` as (y, x) in pixels of the image.
     values, usual, spread
-        Brightness here; median and robust standard deviation over like places (NaN without a lattice); shape ``(T,)``.
+        Brightness here (NaN beyond the image); median and robust standard deviation over like places (NaN without a
+        lattice); shape ``(T,)``.
     """
 
     distance_px: Array
@@ -190,11 +191,13 @@ def _profile(data: FloatImage, here: Array, like: Array, along: Array, reach_px:
     beside = np.linspace(-fwhm_px / 4, fwhm_px / 4, LINES)
     across = np.array([-along[1], along[0]])
     points = distance[:, None, None] * along + beside[None, :, None] * across  # (T, lines, 2)
-    values = _sampled(data, here + points).mean(-1)
+    inside = ((here + points >= 0) & (here + points <= np.array(data.shape) - 1)).all((1, 2))
+    values = np.where(inside, _sampled(data, here + points).mean(-1), np.nan)
     usual = spread = np.full(len(distance), np.nan)
     if len(like):
         lines = _sampled(data, like[:, None, None] + points[None]).mean(-1)  # (K, T)
-        lines = lines - np.median(lines, axis=1, keepdims=True) + np.median(values)
+        level = np.median(lines[:, inside], axis=1, keepdims=True) if inside.any() else 0.0
+        lines = lines - level + (np.median(values[inside]) if inside.any() else 0.0)
         usual, spread = _middle(lines)
     ends = np.stack([here + distance[0] * along, here + distance[-1] * along])
     return LineProfile(distance, ends, values, usual, spread)
