@@ -70,6 +70,17 @@ def test_detection_gives_one_result_for_each_image_under_its_name(images, matche
     assert found[0].probability.shape[1:] == images[0].shape
 
 
+def test_the_frames_of_a_stack_share_their_tracks(images, matches, model):
+    stack = [replace(images[0], name="stack", frame=number) for number in range(2)]
+    settings = replace(FAST, threshold=0.06)
+    found = consume(detect(stack, [matches[0]] * 2, settings, model=model, device="cpu"))
+    first, second = (one.points for one in found)
+    assert np.isfinite(first.filter(0.06)["track_id"]).all()
+    np.testing.assert_array_equal(first["track_id"], second["track_id"])
+    assert set(first["event"]) == {""}
+    assert "track_id" not in consume(detect(images, matches, FAST, model=model, device="cpu"))[0].points.columns
+
+
 def test_an_image_of_another_material_is_refused(images, matches, model):
     wrong = replace(matches[0], accepted=False, reason="no lattice was found", best_other="SrTiO3")
     with pytest.raises(ValueError, match="must show WSe2: no lattice was found; choose the material"):

@@ -11,6 +11,7 @@ from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.layers import Source
 from napari_stem_gan.app.points import point_size
 from napari_stem_gan.app.results import ResultLayers
+from napari_stem_gan.app.tracks import show_tracks
 
 BACKGROUND = ("background", "none", "perfect")
 PROBABILITY = {"colormap": "magma", "blending": "additive", "opacity": 0.6, "contrast_limits": (0.0, 1.0)}
@@ -67,6 +68,7 @@ def _show_detections(
             results.show_image(source.layer, "probability", _like(source, maps), visible=False, **PROBABILITY)
         columns = joined([one.points.columns for one in detections])
         results.show_candidates(source, columns, threshold, point_size(spacings.get(id(source.layer))))
+        show_tracks(results, source.layer, columns)
 
 
 def _show_simulated(results: ResultLayers, outcome: Outcome, spacings: dict[int, float | None]) -> None:

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from napari_stem_gan.io import atomic_write, write_json
 
 COLUMNS = ("image", "frame", "y_px", "x_px", "y_nm", "x_nm", "defect", "sublattice", "confidence")
-EXTRA_COLUMNS = ("network_score", "intensity_ratio", "z_score", "confidence_spread")
-TEXT = ("image", "defect", "sublattice", "decision")
-DECIMALS = {"y_px": 4, "x_px": 4, "y_nm": 6, "x_nm": 6}
+EXTRA_COLUMNS = (
+    "network_score", "intensity_ratio", "z_score", "confidence_spread",
+    "position_error_nm", "strain_xx_percent", "strain_yy_percent", "strain_xy_percent", "strain_error_percent",
+    "rotation_deg",
+)  # fmt: skip
+TEXT = ("image", "defect", "sublattice", "decision", "event")
+DECIMALS = {"y_px": 4, "x_px": 4, "y_nm": 6, "x_nm": 6, "position_error_nm": 6, "track_id": 0}
 
 
 class TableError(ValueError):

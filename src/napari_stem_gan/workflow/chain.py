@@ -183,7 +183,7 @@ def detect(
     device: str = "auto",
     stop: threading.Event | None = None,
 ) -> Steps[list[Detection]]:
-    """Find the defects of every image; `model` None takes the shipped finder.
+    """Find the defects of every image, linked over the frames of a stack; `model` None takes the shipped finder.
 
     Raises
     ------
@@ -192,6 +192,8 @@ def detect(
     ValueError
         If an image shows another material than the one given.
     """
+    from napari_stem_gan.detect.tracks import track_stacks
+
     finder = load_finder(model, device)
     found: list[Detection] = []
     for index, (image, lattice) in enumerate(zip(images, matches, strict=True)):
@@ -200,6 +202,8 @@ def detect(
             raise ValueError(f"'{image.name}' must show {lattice.material}: {lattice.reason}; choose the material")
         yield Progress(stage="detect", fraction=index / len(images), message=f"looking for defects in {image.name}")
         found.append(finder.find(image, lattice, config, stop=stop))
+    tables = track_stacks(images, matches, [one.points for one in found], threshold=config.threshold)
+    found = [replace(one, points=table) for one, table in zip(found, tables, strict=True)]
     count = sum(len(d.points.filter(config.threshold)) for d in found)
     yield Progress(stage="detect", fraction=1.0, message=f"{count} defects in {len(images)} images")
     return found
