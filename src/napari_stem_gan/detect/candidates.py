@@ -157,8 +157,12 @@ def _peak_candidates(
 
 def _near(heat: Heat, places: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Largest probability of each class ``(N, classes)`` and largest disagreement ``(N,)`` near places ``(N, 2)``."""
-    scores = [_at(ndimage.maximum_filter(m, SEARCH_PX), places) for m in heat.maps]
-    return np.stack(scores, 1), _at(ndimage.maximum_filter(heat.disagreement, SEARCH_PX), places)
+    steps = np.arange(SEARCH_PX) - SEARCH_PX // 2
+    last = np.array(heat.disagreement.shape) - 1
+    rows, cols = (np.clip(np.rint(places[:, [a]]).astype(int) + steps, 0, last[a]) for a in (0, 1))  # (N, S)
+    where = (rows[:, :, None] * (last[1] + 1) + cols[:, None, :]).reshape(len(places), SEARCH_PX**2)
+    scores = [m.ravel()[where].max(1) for m in (*heat.maps, heat.disagreement)]
+    return np.stack(scores[:-1], 1).astype(float), scores[-1].astype(float)
 
 
 def _features(scores: NDArray[np.float64], numbers: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -63,11 +63,11 @@ def points_of(candidates: Candidates, fusion: Fusion, material: Material) -> Poi
     index = np.array([FINDER_CLASSES.index(k) for k in kinds], int)
     keep = (confidence >= LOWEST_CONFIDENCE) & (candidates.crystallinity >= LEAST_CRYSTALLINITY)
     elements, names = _sublattices(candidates, kinds, material)
-    defects = names_of(kinds, elements, candidates.intensity_ratio, material)
-    network = candidates.scores[np.arange(len(candidates)), index]
+    ratio, network = candidates.intensity_ratio[keep], candidates.scores[keep, index[keep]]
+    defects = names_of(kinds[keep], elements[keep], ratio, material)
     return Points(
-        candidates.positions_px[keep], kinds[keep], defects[keep], names[keep], confidence[keep], network[keep],
-        candidates.intensity_ratio[keep], candidates.z_score[keep], spread[keep],
+        candidates.positions_px[keep], kinds[keep], defects, names[keep], confidence[keep], network,
+        ratio, candidates.z_score[keep], spread[keep],
     )  # fmt: skip
 
 
