@@ -131,8 +131,8 @@ class FakeWorkflow:
         restored = [STEMImage(data=image.data + 1) for image in images]
         return [SimpleNamespace(image=image, invented_px=one, erased_px=one + 5) for image in restored]
 
-    def run(self, images, config, *, device="auto", stop=None, folder=None, matches=None):
-        self.seen["folder"], self.seen["matches"] = folder, matches
+    def run(self, images, config, *, device="auto", stop=None, folder=None, matches=None, decisions=None):
+        self.seen["folder"], self.seen["matches"], self.seen["decisions"] = folder, matches, decisions
         yield from self._steps("run", stop)
         matches = matches or [fake_match(image) for image in images]
         detections = [detection(image) for image in images]

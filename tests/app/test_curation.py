@@ -151,11 +151,12 @@ def test_statistics_see_only_what_counts(found):
     assert len(found.results.tables(rejected=True)[0]["defect"]) == 2
 
 
-def test_adapt_is_given_the_decisions(found, fake, finish):
+@pytest.mark.parametrize("step", ["adapt", "run"])
+def test_adapt_is_given_the_decisions(found, fake, finish, step):
     found.results.curated.decide(points_of(found), [0], REJECTED)
     found.results.curated.decide(points_of(found), [0], ACCEPTED)
 
-    finish(found, "adapt")
+    finish(found, step)
 
     table = fake.seen["decisions"]
     assert list(table["decision"]) == [REJECTED, ACCEPTED]

@@ -19,6 +19,7 @@ from napari_stem_gan.detect.decided import (
 from napari_stem_gan.detect.fusion import CLASSES
 from napari_stem_gan.detect.patches import PatchPool
 from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.detect.truth import read_points
 
 REJECTED = 6
 
@@ -109,3 +110,13 @@ def test_batches_hold_patches_around_decisions(decided, new_finder, vacancies):
     for patch, wanted in zip(inputs[:2].numpy(), targets[:2].numpy(), strict=True):
         assert np.isin(np.round(patch[0], 4), np.round(example.inputs[0], 4)).all()
         assert np.isin(np.round(wanted[0], 4), np.round(example.targets[0], 4)).all()
+
+
+def test_rejected_points_are_not_scored(vacancies, tmp_path):
+    drawn, _ = vacancies
+    table = table_of(drawn.image, drawn.positions_px[:3], ["accepted", "rejected", ""])
+    table.to_csv(tmp_path / "points.csv")
+
+    points = read_points(tmp_path / "points.csv")
+
+    assert list(points["decision"]) == ["accepted", ""]

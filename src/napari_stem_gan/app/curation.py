@@ -16,7 +16,7 @@ from napari.layers import Points
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_stem_gan.detect.table import TEXT
+from napari_stem_gan.detect.table import ACCEPTED, ADDED, KEPT, REJECTED, TEXT, UNDECIDED
 
 Columns = Mapping[str, NDArray[Any]]
 Snap = Callable[[NDArray[np.float64], str], NDArray[np.float64]]  # a drawn place and a sublattice to the site meant
@@ -24,9 +24,7 @@ Snap = Callable[[NDArray[np.float64], str], NDArray[np.float64]]  # a drawn plac
 CANDIDATE = "candidate"  # feature of the layer: row in the full table; −1 for a point that was just drawn
 BY_HAND = -1
 PLACE = ("image", "frame", "y_px", "x_px", "y_nm", "x_nm")  # in the layer's data, name and scale; the rest are features
-UNDECIDED, ACCEPTED, REJECTED, ADDED = "", "accepted", "rejected", "added"
 GONE = "gone"  # added and deleted again; never leaves this file
-KEPT = (ACCEPTED, ADDED)
 DECIDED = (*KEPT, REJECTED)
 MOVED_PX = 1e-3
 MOST_UNDONE = 200

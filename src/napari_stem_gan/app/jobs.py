@@ -221,8 +221,8 @@ def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
 
 def _run(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     config, images = workflow.RunConfig(**request.configs), request.images()
-    where = {"device": request.device, "folder": request.folder}
-    result = yield from workflow.run(images, config, matches=request.matches, stop=stop, **where)
+    more = {"device": request.device, "folder": request.folder, "decisions": request.decided()}
+    result = yield from workflow.run(images, config, matches=request.matches, stop=stop, **more)
     found = {name: getattr(result, name) for name in ("matches", "simulated", "translated", "detections", "restored")}
     record = provenance(request, workflow, images, result.matches, result.model)
     return Outcome(

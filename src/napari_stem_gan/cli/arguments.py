@@ -35,6 +35,8 @@ class ImagesToModel:
 
     images: tuple[Path, ...] = ()
     """Images of one session; stacks are taken frame by frame."""
+    decisions: Path | None = None
+    """Table of these images with a column 'decision' (accepted, added, rejected) to learn from; empty: none."""
     out: Path
     """Model file to write (.safetensors)."""
 

@@ -144,10 +144,11 @@ def simulate(options: Any, job: Job) -> Answer:
 def adapt(options: Any, job: Job) -> Answer:
     """Fine-tune the CycleGAN and the finder on today's images and write the session's model."""
     prepare_folder(options.out.parent)
+    decisions = None if options.decisions is None else read_csv(options.decisions)
     images, matches = _matched(options.images, options, job)
     config, like = config_from(AdaptConfig, options), config_from(SimulateConfig, options)
-    steps = workflow.adapt(images, matches, config, simulate=like, device=options.device, stop=job.stop)
-    model = job.finish(steps)
+    more = {"decisions": decisions, "device": options.device}
+    model = job.finish(workflow.adapt(images, matches, config, simulate=like, stop=job.stop, **more))
     model.save(options.out)
     early = " (stopped early)" if job.stop.is_set() else ""
     return f"the session's model is in {options.out}{early}", {"model": str(options.out), "report": model.report}

@@ -25,10 +25,9 @@ from napari_stem_gan.detect.frame import make_frame, paint
 from napari_stem_gan.detect.fusion import CLASSES, FEATURES
 from napari_stem_gan.detect.labels import kind_of
 from napari_stem_gan.detect.patches import PatchPool, cut_patch
-from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.detect.table import KEPT, REJECTED, PointTable
 from napari_stem_gan.image import STEMImage
 
-KEPT, REJECTED = ("accepted", "added"), "rejected"
 NONE = "none"
 WEIGHT = 5  # simulated sites that one decision on a real image counts as
 PARTS = 3  # as adaptation holds out every third image, each third of the decisions is like one image

@@ -23,6 +23,9 @@ EXTRA_COLUMNS = (
 TEXT = ("image", "defect", "sublattice", "decision", "event")
 DECIMALS = {"y_px": 4, "x_px": 4, "y_nm": 6, "x_nm": 6, "position_error_nm": 6, "track_id": 0}
 
+UNDECIDED, ACCEPTED, ADDED, REJECTED = "", "accepted", "added", "rejected"  # the column ``decision``: the user's word
+KEPT = (ACCEPTED, ADDED)
+
 
 class TableError(ValueError):
     """A CSV that is not one of our tables; the message says what is wrong."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.detect.table import PointTable, TableError, is_points_csv, read_csv
+from napari_stem_gan.detect.table import REJECTED, PointTable, TableError, is_points_csv, read_csv
 from napari_stem_gan.io import read_json
 
 
@@ -86,6 +86,8 @@ def _own(table: PointTable) -> Truth:
 def read_points(path: str | Path) -> PointTable:
     """Read points to score: a table of ours, or a CSV with the columns ``y_px, x_px`` and perhaps others of ours.
 
+    Points that a user rejected are no points.
+
     Raises
     ------
     TableError
@@ -93,7 +95,8 @@ def read_points(path: str | Path) -> PointTable:
     """
     path = Path(path)
     if not path.is_file() or is_points_csv(path):
-        return read_csv(path)
+        table = read_csv(path)
+        return table.where(table["decision"] != REJECTED) if "decision" in table.columns else table
 
     def table_of(rows: list[dict[str, str]], names: tuple[str, ...]) -> PointTable:
         texts = {n: np.array([r.get(n) or "" for r in rows], dtype=str) for n in ("image", "defect", "sublattice")}

@@ -237,10 +237,12 @@ def run(
     stop: threading.Event | None = None,
     folder: Path | None = None,
     matches: Sequence[LatticeMatch] | None = None,
+    decisions: PointTable | None = None,
 ) -> Steps[SessionResult]:
     """Do all steps; with a `folder`, write points.csv, overlays, restored images and a report into it.
 
-    Lattices that are known already, some of them perhaps snapped by hand, may be given as `matches`.
+    Lattices that are known already, some of them perhaps snapped by hand, may be given as `matches`, and points that
+    a user decided on as `decisions` (see `adapt`).
 
     Raises
     ------
@@ -254,7 +256,9 @@ def run(
     if matches is None:
         matches = yield from match_images(images, config.match, stop=stop)
     simulated = yield from simulate(images, matches, config.simulate, stop=stop)
-    model = yield from adapt(images, matches, config.adapt, simulate=config.simulate, device=device, stop=stop)
+    model = yield from adapt(
+        images, matches, config.adapt, simulate=config.simulate, decisions=decisions, device=device, stop=stop
+    )
     check(stop)
     translated = [model.translate(labelled) for labelled in simulated]
     detections = yield from detect(images, matches, config.detect, model=model, device=device, stop=stop)
