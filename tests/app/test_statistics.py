@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from napari.layers import Shapes
+from pyqtgraph import FillBetweenItem
 
 from napari_stem_gan.app.regions import on_image, polygons_on
+from napari_stem_gan.app.statistics_plots import staggered
 from napari_stem_gan.app.statistics_view import STALE
 
 from .conftest import DEFECTS
@@ -108,13 +110,36 @@ def test_corners_go_from_world_to_the_pixels_of_a_stack(image_layer):
     np.testing.assert_allclose(on_image(shapes.data[0], shapes, stack), [(10, 0), (10, 10), (20, 10)], atol=1e-4)
 
 
+def test_shapes_in_other_units_lie_where_they_are_seen(image_layer):
+    shapes = Shapes([[[32.0, -73.0], [32.0, -72.0], [33.0, -72.0]]], shape_type="polygon", units=("angstrom",) * 2)
+    ((_, corners),) = polygons_on(shapes, image_layer)  # 0.02 nm per pixel from (3.0, −7.5) nm
+    np.testing.assert_allclose(corners, [(10, 10), (10, 15), (15, 15)], atol=1e-3)
+
+
 def test_plots_show_the_numbers(counted):
     _, tools, view, _ = counted
     plots = view.plots
     assert [plots.tabText(k) for k in range(plots.count())] == ["Density", "Pairs", "Map"]
-    names = [name for _, name in plots.density.getAxis("bottom")._tickLevels[0]]
+    names = [name.strip() for _, name in plots.density.getAxis("bottom")._tickLevels[0]]
     assert names[:3] == ["V_2Se", "V_Se", "all defects"]
     assert names[3:] == [d.region for d in tools.found.densities if d.region[1:].isdigit() and d.defect == "V_Se"]
+
+
+def test_the_band_of_randomness_is_filled(counted):
+    workbench, tools, view, count = counted
+    positions = np.random.default_rng(0).uniform(0, (63, 95), (30, 2))
+    columns = {
+        "image": np.full(30, "day WSe2 001"), "frame": np.zeros(30, int), "y_px": positions[:, 0],
+        "x_px": positions[:, 1], "y_nm": positions[:, 0] * 0.02, "x_nm": positions[:, 1] * 0.02,
+        "defect": np.full(30, "V_Se"), "sublattice": np.full(30, "Se"), "confidence": np.ones(30),
+    }  # fmt: skip
+    source = tools._sources()[0]
+    view.set_value(replace(view.value(), largest_distance_nm=1.0, bin_nm=0.25))
+    workbench.results.curated.show(source, columns, 0.5, 8.0)
+    found = count()
+    (band,) = (item for item in view.plots.pairs.getPlotItem().items if isinstance(item, FillBetweenItem))
+    bounds = band.path().boundingRect()
+    assert bounds.height() == pytest.approx(found.pairs[0].high.max() - found.pairs[0].low.min())
 
 
 def test_tables_and_plots_are_saved(counted, tmp_path):
@@ -139,3 +164,8 @@ def test_closing_the_panel_leaves_no_listener(counted, image_layer):
     workbench.close_down()
     workbench.results.curated.events.edited()
     assert not tools.bridge.is_running()
+
+
+def test_many_names_stand_on_several_lines():
+    assert staggered(["a", "b"], most=2) == ["a", "b"]
+    assert staggered(list("abcde"), most=2) == ["a", "\nb", "\n\nc", "d", "\ne"]

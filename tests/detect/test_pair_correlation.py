@@ -9,7 +9,7 @@ import pytest
 
 from napari_stem_gan.detect.area import CrystalArea
 from napari_stem_gan.detect.density_map import density_map
-from napari_stem_gan.detect.pair_correlation import PairCorrelation, global_envelope, pair_correlations
+from napari_stem_gan.detect.pair_correlation import LEAST_POINTS, PairCorrelation, global_envelope, pair_correlations
 from napari_stem_gan.detect.places import ANYWHERE, SITES, Anywhere, OnSites
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 from napari_stem_gan.detect.table import PointTable
@@ -91,8 +91,10 @@ def test_images_are_pooled() -> None:
     np.testing.assert_allclose(both.pairs, alone[0].pairs + alone[1].pairs)
 
 
-def test_a_lone_defect_has_no_pair_correlation() -> None:
-    assert list(pair_correlations([square()], table_of([(3.0, 3.0)]), "V_X", CONFIG, threshold=0.5)) == []
+@pytest.mark.parametrize("count", [0, 1, LEAST_POINTS - 1])
+def test_a_few_defects_have_no_pair_correlation(count: int) -> None:
+    table = table_of(square().sites_px[:count].reshape(-1, 2))
+    assert list(pair_correlations([square()], table, "V_X", CONFIG, threshold=0.5)) == []
 
 
 @pytest.mark.parametrize("hole", [False, True])

@@ -9,6 +9,8 @@ import numpy as np
 from napari.layers import Layer, Shapes
 from numpy.typing import NDArray
 
+from napari_stem_gan.app.pixel_size import is_length, unit_in_nm
+
 Polygon = tuple[str, NDArray[np.float64]]
 AREAS = ("rectangle", "ellipse", "polygon")
 ELLIPSE_CORNERS = 72
@@ -45,9 +47,15 @@ def polygons_on(shapes: Shapes, source: Layer) -> list[Polygon]:
 
 
 def on_image(corners: NDArray[np.float64], layer: Layer, source: Layer) -> NDArray[np.float64]:
-    """Points ``(K, ndim)`` of a layer as (y, x) in pixels of an image."""
-    world = [layer.data_to_world(corner)[-2:] for corner in corners]
+    """Points ``(K, ndim)`` of a layer as (y, x) in pixels of an image; lengths may be in different units."""
+    factor = [_ratio(one, other) for one, other in zip(layer.units[-2:], source.units[-2:], strict=True)]
+    world = [np.multiply(layer.data_to_world(corner)[-2:], factor) for corner in corners]
     return np.array([np.asarray(source.world_to_data(place))[-2:] for place in world], float).reshape(-1, 2)
+
+
+def _ratio(unit: Any, other: Any) -> float:
+    """How many of another unit one is; as in napari's view, no unit counts where one of them is no length."""
+    return unit_in_nm(unit) / unit_in_nm(other) if is_length(unit) and is_length(other) else 1.0
 
 
 def _names(shapes: Shapes) -> Sequence[str]:

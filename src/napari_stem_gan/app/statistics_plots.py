@@ -16,6 +16,8 @@ HEIGHT_PX = 240
 BAND = (86, 180, 233, 70)
 GREY = "#999999"
 DOT_PX, CAP = 8, 0.15
+LINE_PX = 14
+PER_LINE = 5  # names that fit under an axis of a narrow panel
 ASIDE = 0.18  # how far beside its count a sum of confidences stands
 
 
@@ -32,11 +34,11 @@ class StatisticsPlots(QTabWidget):
         """Draw a `detect.session_statistics.Statistics`."""
         self._found = found
         for choice, names in (
-            (self.areas, list(dict.fromkeys((d.image, d.frame) for d in found.densities))),
+            (self.areas, list(dict.fromkeys(_name((d.image, d.frame)) for d in found.densities))),
             (self.kinds, [p.defect for p in found.pairs]),
-            (self.images, [(m.image, m.frame) for m in found.maps]),
+            (self.images, [_name((m.image, m.frame)) for m in found.maps]),
         ):
-            _fill(choice, [_name(one) for one in names])
+            _fill(choice, names)
         self._draw_densities()
         self._draw_pairs()
         self._draw_map()
@@ -45,6 +47,10 @@ class StatisticsPlots(QTabWidget):
         self.setFixedHeight(HEIGHT_PX + 70)
         self.areas, self.kinds, self.images = QComboBox(), QComboBox(), QComboBox()
         self.density, self.pairs, self.map = (pg.PlotWidget() for _ in range(3))
+        for plot in (self.density, self.pairs, self.map):
+            plot.setMinimumWidth(100)
+            for side in ("left", "bottom"):
+                plot.getAxis(side).enableAutoSIPrefix(False)
         self.density.setLabel("left", "defects per nm²")
         self.pairs.setLabel("left", "pair correlation g(r)")
         self.pairs.setLabel("bottom", "distance r, nm")
@@ -67,6 +73,8 @@ class StatisticsPlots(QTabWidget):
         page = QWidget()
         rows = QVBoxLayout(page)
         rows.setContentsMargins(0, 4, 0, 0)
+        choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        choice.setMinimumContentsLength(8)
         rows.addWidget(choice)
         rows.addWidget(plot)
         self.addTab(page, title)
@@ -88,8 +96,9 @@ class StatisticsPlots(QTabWidget):
         self.density.addItem(level)
         _dots(self.density, whole + parts)
         names = [d.defect for d in whole] + [d.region for d in parts]
-        axis = self.density.getAxis("bottom")
-        axis.setTicks([list(enumerate(names))])
+        axis, lines = self.density.getAxis("bottom"), staggered(names)
+        axis.setTicks([list(enumerate(lines))])
+        axis.setHeight(LINE_PX * (2 + max(one.count("\n") for one in lines)))
         self.density.setXRange(-0.6, len(names) - 0.4)
         self.density.setYRange(0, max(d.high_per_nm2 for d in whole + parts))
 
@@ -98,9 +107,9 @@ class StatisticsPlots(QTabWidget):
         self.pairs.clear()
         found = next((p for p in self._found.pairs if p.defect == self.kinds.currentText()), None)
         if found is None:
-            self.pairs.setTitle("No kind has two points")
+            self.pairs.setTitle("Too few points of any kind to compare their pairs with chance", size="9pt")
             return
-        ends = [self.pairs.plot(found.distance_nm, y, pen=None) for y in (found.low, found.high)]
+        ends = [pg.PlotCurveItem(found.distance_nm, y) for y in (found.low, found.high)]
         self.pairs.addItem(pg.FillBetweenItem(*ends, brush=pg.mkBrush(BAND)))
         self.pairs.addItem(pg.InfiniteLine(1.0, angle=0, pen=pg.mkPen(GREY, width=1)))
         self.pairs.plot(
@@ -124,6 +133,7 @@ class StatisticsPlots(QTabWidget):
         self.bar.setLevels((0.0, self._found.highest_per_nm2))
         y, x = found.points_nm.T
         self.map.addItem(pg.ScatterPlotItem(x=x, y=y, size=3, pen=None, brush="w"))
+        self.map.autoRange(padding=0.02)
         self.map.setTitle(f"smoothed by {found.smoothing_nm:.2g} nm", size="9pt")
 
 
@@ -138,6 +148,12 @@ def _dots(plot: pg.PlotWidget, rows: Sequence[Any]) -> None:
     plot.addItem(pg.ErrorBarItem(x=x, y=value, top=high - value, bottom=value - low, beam=CAP, pen=pen))
     plot.addItem(pg.ScatterPlotItem(x=x, y=value, size=DOT_PX, pen=None, brush=SKY))
     plot.addItem(pg.ScatterPlotItem(x=x + ASIDE, y=expected, size=DOT_PX, symbol="t", pen=None, brush=ORANGE))
+
+
+def staggered(names: Sequence[str], most: int = PER_LINE) -> list[str]:
+    """Names of an axis, on several lines where more than `most` stand beside each other."""
+    lines = -(-len(names) // most)
+    return ["\n" * (k % lines) + name for k, name in enumerate(names)]
 
 
 def _name(place: tuple[str, int]) -> str:

@@ -171,7 +171,8 @@ class StatisticsTools(QObject):
 
 
 def _same(one: list[Any], other: list[Any]) -> bool:
-    return len(one) == len(other) and one[0] == other[0] and all(a is b for a, b in zip(one[1:], other[1:], strict=True))
+    same = len(one) == len(other) and one[0] == other[0]
+    return same and all(a is b for a, b in zip(one[1:], other[1:], strict=True))
 
 
 def _unmatched() -> LatticeMatch:

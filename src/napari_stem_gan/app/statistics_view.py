@@ -7,13 +7,23 @@ from html import escape
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_stem_gan.app.form import ConfigForm
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 
 GRID = "a grid of regions"
-HEADS = ("", "number", "expected", "per nm²", "interval", "% of sites")
+HEADS = ("", "n", "expected", "per nm²", "interval", "sites")
 STALE = "<i>Points or threshold changed since; press Count.</i>"
 
 
@@ -92,21 +102,28 @@ class StatisticsView(QWidget):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self.by = QComboBox()
         self.by.addItem(GRID)
+        self.by.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.by.setMinimumContentsLength(8)
         self.by.setToolTip("Regions to count in: equal parts of each image, or what you drew in a Shapes layer")
         self.form = ConfigForm(StatisticsConfig(), basic=("regions",), hidden=("seed",))
         line = QFormLayout()
         line.addRow("Regions from", self.by)
-        self.count, self.save = QPushButton("Count"), QPushButton("Save tables and plots…")
+        self.numbers, self.remark = QLabel(), QLabel()
+        self.count, self.save = QPushButton("Count"), QPushButton("Save…")
+        self.numbers.setToolTip(
+            "Number above the threshold; sum of all confidences; density with its exact Poisson interval; "
+            "share of the sublattice's sites"
+        )
         self.count.setToolTip("Densities with exact intervals, pair correlation and map of the points that count now")
         self.save.setToolTip("Write CSV, PNG and all numbers into a folder")
         buttons = QHBoxLayout()
         buttons.addWidget(self.count)
         buttons.addWidget(self.save)
-        self.numbers, self.remark = QLabel(), QLabel()
         for label in (self.numbers, self.remark):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.numbers.hide()
+        self.numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # never widens the panel
         self._rows.addLayout(line)
         self._rows.addWidget(self.form)
         self._rows.addLayout(buttons)
@@ -126,16 +143,16 @@ class StatisticsView(QWidget):
 
 def density_table(found: Any) -> str:
     """Densities of the whole crystal as rich text, one row for each kind."""
-    rows = ["".join(f"<th align='left'>{head}&nbsp;</th>" for head in HEADS)]
+    rows = ["".join(f"<th align='left'><small>{head}</small></th>" for head in HEADS)]
     for d in found.summary:
-        share = f"{d.percent_of_sites:.3g}" if d.sites > 0 else ""
+        share = f"{d.percent_of_sites:.2g}&nbsp;%" if d.sites > 0 else ""
         cells = (
-            escape(d.defect), f"{d.count:g}", f"{d.expected_count:.1f} ± {d.expected_spread:.1f}", f"{d.per_nm2:.4f}",
-            f"{d.low_per_nm2:.4f}–{d.high_per_nm2:.4f}", share,
+            escape(d.defect), f"{d.count:g}", f"{d.expected_count:.1f}", f"{d.per_nm2:.2g}",
+            f"{d.low_per_nm2:.2g}–{d.high_per_nm2:.2g}", share,
         )  # fmt: skip
-        rows.append("".join(f"<td>{cell}&nbsp;&nbsp;</td>" for cell in cells))
+        rows.append("".join(f"<td><small>{cell}</small></td>" for cell in cells))
     area = f"{found.summary[0].area_nm2:.0f} nm² of crystal, {found.config.level_percent:g} % intervals"
-    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>{area}"
+    return f"<table cellspacing='3'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>{area}"
 
 
 def verdicts(found: Any) -> str:

@@ -29,6 +29,7 @@ FloatArray = NDArray[np.float64]
 LONGEST_NM, SHARE_OF_SIDE = 5.0, 0.25
 PAIRS_PER_STEP, NARROWEST_NM, FEWEST_STEPS = 5.0, 0.2, 5
 LEAST_EXPECTED = 1e-9
+LEAST_POINTS = 10  # fewer make too few pairs to tell anything
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class PairCorrelation:
 def pair_correlations(
     areas: Sequence[CrystalArea], table: PointTable, kind: str, config: StatisticsConfig, *, threshold: float
 ) -> Iterator[float | PairCorrelation]:
-    """Pair correlation of one kind, the images pooled; yields the share done, then the result, if there is any pair.
+    """Pair correlation of one kind, the images pooled; yields the share done, then the result.
+
+    Of fewer than `LEAST_POINTS` nothing comes.
 
     Parameters
     ----------
@@ -100,7 +103,7 @@ def pair_correlations(
     numbers = np.array([len(p) for p in points])
     expected = (numbers * (numbers - 1) / 2) @ shares
     possible = expected > LEAST_EXPECTED
-    if not possible.any():
+    if numbers.sum() < LEAST_POINTS or not possible.any():
         return
     rng, curves = np.random.default_rng(config.seed), [_pairs(points, edges)]
     for done in range(config.simulations):

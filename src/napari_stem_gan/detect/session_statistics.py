@@ -29,7 +29,7 @@ class Statistics:
     homogeneity
         For each kind, chance that regions of equal density differ as much as these.
     pairs
-        Pair correlation of each kind that has any pair.
+        Pair correlation of each kind with enough points.
     maps
         Density of all defects over each image.
     threshold, config

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from napari_stem_gan.detect.density_map import DensityMap
-from napari_stem_gan.detect.pair_correlation import PairCorrelation
+from napari_stem_gan.detect.pair_correlation import LEAST_POINTS, PairCorrelation
 from napari_stem_gan.detect.session_statistics import Statistics
 from napari_stem_gan.detect.statistics import ALL_DEFECTS, WHOLE, Density
 from napari_stem_gan.io import atomic_write, write_json
@@ -44,7 +44,7 @@ def write_statistics_files(found: Statistics, folder: str | Path) -> list[Path]:
 
 
 def write_plots(found: Statistics, folder: Path) -> list[Path]:
-    """Write ``density.png``, ``pair_correlation.png`` if there are pairs, and one ``density_map_*.png`` per image."""
+    """Write ``density.png``, ``pair_correlation.png`` if there is any, and one ``density_map_*.png`` per image."""
     pictures = {"density": draw_densities(found)}
     if found.pairs:
         pictures["pair_correlation"] = beside([draw_pairs(p, found.config.level_percent) for p in found.pairs], 2)
@@ -192,6 +192,6 @@ def _density_rows(found: Statistics) -> list[str]:
 
 def _pair_rows(found: Statistics) -> list[str]:
     if not found.pairs:
-        return ["No kind has two points, so that there is no pair correlation."]
+        return [f"No kind has {LEAST_POINTS} points, so that pairs are not compared with chance."]
     rows = ["| defect | pairs of | random means | verdict | p |", "|---|---|---|---|---|"]
     return rows + [f"| {p.defect} | {p.points} | {p.places} | {p.verdict} | {p.p_value:.3g} |" for p in found.pairs]
