@@ -23,6 +23,7 @@ from napari_stem_gan.detect.fcn import make_network
 from napari_stem_gan.detect.frame import Frame, make_frame, network_input, resample
 from napari_stem_gan.detect.fusion import Fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence, site_evidence
+from napari_stem_gan.detect.placing import PlacedPoints, place_points, unplaced
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.models import ModelFileError, load_model
@@ -198,7 +199,14 @@ class Finder:
         note = "no lattice was found, so the network worked alone"
         if sites is not None:
             note = f"network and lattice evidence on {len(sites)} sites"
-        return Detection(_table(image, match, found), _to_image(heat.maps, image.shape), FINDER_CLASSES, note)
+        placed = self._placed(image, match, found)
+        return Detection(_table(image, match, placed), _to_image(heat.maps, image.shape), FINDER_CLASSES, note)
+
+    def _placed(self, image: STEMImage, match: LatticeMatch, found: points_room.Points) -> PlacedPoints:
+        """Points at their columns, with errors and strain; without a lattice as they are."""
+        if not match.accepted:
+            return unplaced(found)
+        return place_points(image.data, match, found, device=self.device)
 
     def _by_evidence(
         self, image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites | None
@@ -212,7 +220,7 @@ class Finder:
         found = points_room.points_by_evidence(sites, evidence, crystallinity)
         note = f"the finder knows monolayer dichalcogenides; on {match.material} lattice evidence worked alone"
         maps = np.zeros((len(FINDER_CLASSES), *image.shape), np.float16)
-        return Detection(_table(image, match, found), maps, FINDER_CLASSES, note)
+        return Detection(_table(image, match, self._placed(image, match, found)), maps, FINDER_CLASSES, note)
 
 
 def _frame(image: STEMImage, match: LatticeMatch) -> Frame:
@@ -258,13 +266,14 @@ def _off_rim(sites: Sites, match: LatticeMatch, shape: tuple[int, int]) -> NDArr
     return np.asarray(inside.all(1))
 
 
-def _table(image: STEMImage, match: LatticeMatch, found: points_room.Points) -> PointTable:
-    size = image.pixel_size_A or match.pixel_size_A
+def _table(image: STEMImage, match: LatticeMatch, placed: PlacedPoints) -> PointTable:
+    size, found = image.pixel_size_A or match.pixel_size_A, placed.points
+    nm = None if size is None else size / A_PER_NM
     return PointTable.build(
         image=image.name,
         frame=image.frame,
         positions_px=found.positions_px,
-        pixel_size_nm=None if size is None else size / A_PER_NM,
+        pixel_size_nm=nm,
         defects=[str(d) for d in found.defects],
         sublattices=[str(s) for s in found.sublattices],
         confidence=found.confidence,
@@ -273,6 +282,12 @@ def _table(image: STEMImage, match: LatticeMatch, found: points_room.Points) -> 
             "intensity_ratio": found.intensity_ratio,
             "z_score": found.z_score,
             "confidence_spread": found.confidence_spread,
+            "position_error_nm": placed.error_px * (np.nan if nm is None else nm),
+            "strain_xx_percent": 100 * placed.strain.xx,
+            "strain_yy_percent": 100 * placed.strain.yy,
+            "strain_xy_percent": 100 * placed.strain.xy,
+            "strain_error_percent": 100 * placed.strain.error,
+            "rotation_deg": np.rad2deg(placed.strain.rotation_rad),
         },
     )
 
