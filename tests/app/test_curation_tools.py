@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.layers import Image
 from napari.utils.key_bindings import coerce_keybinding
 from napari.utils.notifications import notification_manager
 from napari.utils.shortcuts import default_shortcuts
@@ -218,3 +219,25 @@ def test_closing_gives_the_keys_back(found):
     found.close()
 
     assert not layer.keymap
+
+
+def test_in_a_stack_next_goes_to_the_point_s_frame(bench, finish):
+    data = np.random.default_rng(3).random((3, 64, 96), dtype=np.float32)
+    stack = Image(data, name="movie", scale=(2.0, 0.02, 0.02), units=("s", "nm", "nm"))
+    workbench = bench(stack)
+    workbench.shell.panels["detect"].set_threshold(0.5)
+    finish(workbench, "detect")
+    settle(workbench)
+
+    for _ in range(2):
+        row_of(workbench).next.click()
+    settle(workbench)
+
+    layer = layer_of(workbench)
+    (index,) = layer.selected_data
+    assert workbench.viewer.dims.current_step[0] == layer.data[index][0] == 1
+    assert not row_of(workbench).card.crops.isHidden()
+
+
+def test_the_header_says_how_much_is_left(found):
+    assert found.shell.panels["detect"].review.header.text() == "Review points  3 undecided"

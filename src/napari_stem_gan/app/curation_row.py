@@ -37,6 +37,8 @@ class CurationRow(QWidget):
         Name of the defect that is added from now on.
     rejected_toggled
         Whether rejected points are to be seen.
+    counted
+        How many points are undecided, accepted, added, rejected, in words.
     """
 
     step_requested = Signal(int)
@@ -47,6 +49,7 @@ class CurationRow(QWidget):
     add_toggled = Signal(bool)
     defect_chosen = Signal(str)
     rejected_toggled = Signal(bool)
+    counted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,6 +61,7 @@ class CurationRow(QWidget):
     def set_state(self, count: str, *, selected: int, undo: bool, ready: bool) -> None:
         """Say how much is left, and allow what can be done now."""
         self.count.setText(count)
+        self.counted.emit(count)
         for button in (self.accept, self.reject):
             button.setEnabled(selected > 0)
         for button in (self.next, self.previous, self.add, self.show_rejected):
@@ -102,6 +106,7 @@ class CurationRow(QWidget):
         self.show_rejected.setToolTip("Rejected points as grey crosses; they count nowhere, but stay in the CSV")
         self.count, self.hint, self.defect = QLabel(), QLabel(ADD_HINT), QComboBox()
         self.hint.setWordWrap(True)
+        self.count.setToolTip("On the image: hollow is undecided, filled accepted or added, a grey cross rejected")
         self.defect.setToolTip("What the added points are")
         self.card = EvidenceCard()
         column = QVBoxLayout(self)

@@ -71,8 +71,8 @@ class CurationTools(QObject):
             if not any(layer is one for one in self._heard):
                 self._heard.append(layer)
                 layer.selected_data.events.items_changed.connect(self._on_selection)
-                for key, do in self._keys().items():
-                    layer.bind_key(key, do, overwrite=True)
+            for key, do in self._keys().items():  # each time: another panel that was closed has given them back
+                layer.bind_key(key, do, overwrite=True)
         self._soon.start()
 
     def step(self, by: int) -> None:

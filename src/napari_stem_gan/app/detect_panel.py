@@ -19,6 +19,7 @@ from napari_stem_gan.detect.config import DetectConfig
 
 SLIDER_STEPS = 1000
 CANDIDATE_FLOOR = 0.05  # the finder keeps all candidates above, so that the slider needs no new inference
+REVIEW = "Review points"
 SESSION, SHIPPED, FILE = "this session's adapted model", "as shipped", "Choose a file…"
 
 
@@ -127,7 +128,7 @@ class DetectPanel(StepPanel):
         rows.addRow("Model", self.models)
         self.rows.insertLayout(1, rows)
         self.curation = CurationRow()
-        self.review = Fold("Review points")
+        self.review = Fold(REVIEW)
         self.review.set_content(self.curation)
         self.rows.insertWidget(self.rows.count() - 1, self.review)
         self.statistics = StatisticsView()
@@ -142,6 +143,10 @@ class DetectPanel(StepPanel):
         self.slider.valueChanged.connect(self._on_slider)
         self.models.activated.connect(self._on_model)
         self.save.clicked.connect(self._on_save)
+        self.curation.counted.connect(self._on_counted)
+
+    def _on_counted(self, text: str) -> None:
+        self.review.set_title(f"{REVIEW}  {text.partition(' · ')[0]}".strip())
 
     def _on_slider(self, place: int) -> None:
         self._threshold = place / SLIDER_STEPS
