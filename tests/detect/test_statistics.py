@@ -9,7 +9,6 @@ from napari_stem_gan.crystal.lattice import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.crystal.warp import Warp
-from napari_stem_gan.detect import area as area_room
 from napari_stem_gan.detect import points as points_room
 from napari_stem_gan.detect.area import CrystalArea, crystal_area, grid_regions, polygon_region
 from napari_stem_gan.detect.intervals import binomial_interval, poisson_interval
@@ -141,7 +140,7 @@ def test_only_crystal_counts_and_its_sites_are_known() -> None:
     grid = np.linspace(0, 255, 33)
     crystal = np.broadcast_to(np.where(grid < 127.5, 1.0, 0.0), (33, 33))
     area = crystal_area("a", 0, (256, 256), wse2(warp=Warp(np.zeros((2, 33, 33)), crystal, grid, grid)))
-    assert area.area_nm2 == pytest.approx(256 * 126.7 * 0.02**2, rel=0.03)  # half of the image
+    assert area.area_nm2 == pytest.approx(256 * 124 * 0.02**2, rel=0.03)  # nearly half of the image
     per_nm2 = 1 / (abs(np.linalg.det(get_material("WSe2").cell)) / 100)
     assert len(area.sites_of("Se")) / area.area_nm2 == pytest.approx(per_nm2, rel=0.03)
     assert area.sites_px[:, 1].max() < 131
@@ -169,7 +168,12 @@ def test_an_unknown_pixel_size_is_refused() -> None:
 
 
 def test_the_crystal_ends_where_the_finder_stops_to_report() -> None:
-    assert area_room.LEAST_CRYSTALLINITY == points_room.LEAST_CRYSTALLINITY
+    grid, limit = np.linspace(0, 127, 9), points_room.LEAST_CRYSTALLINITY
+    areas = [
+        crystal_area("a", 0, (128, 128), wse2(warp=Warp(np.zeros((2, 9, 9)), np.full((9, 9), share), grid, grid)))
+        for share in (limit + 0.01, limit - 0.01)
+    ]
+    assert [a.area_nm2 for a in areas] == [pytest.approx((128 * 0.02) ** 2), 0]
 
 
 @pytest.mark.parametrize("wrong", [{"level_percent": 5}, {"regions": 0}, {"simulations": 3}, {"bin_nm": -1}])

@@ -13,7 +13,6 @@ from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.image import A_PER_NM
 
 MOST_CELLS = 1024  # per side of the grid on which areas are summed: one pixel up to this, parts of a per mille beyond
-LEAST_CRYSTALLINITY = 0.3  # as for points (detect.points): below it nothing is reported
 LEAST_SHARE = 0.02  # of a region: what has less crystal than this is left out
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -97,7 +96,8 @@ def crystal_area(
     image, frame, shape
         Name, index in its stack and size in pixels of the image.
     match
-        Its lattice; where none was accepted, the network works on the whole image and so the whole image counts.
+        Its lattice; where none was accepted nobody knows where the crystal ends, and the whole image counts: the
+        density is then a lower limit.
     pixel_size_nm
         Used where the lattice gave none.
 
@@ -122,6 +122,8 @@ def crystal_area(
 
 def _searched(match: LatticeMatch, shape: tuple[int, int], whole: CrystalArea) -> NDArray[np.bool_]:
     """Cells that are crystalline enough; for crystals that are judged by lattice evidence, without the rim."""
+    from napari_stem_gan.detect.points import LEAST_CRYSTALLINITY  # below it no point is reported; imports torch
+
     material = get_material(match.material)
     y, x = ((np.arange(n) + 0.5) * side - 0.5 for n, side in zip(whole.inside.shape, whole.cell_px, strict=True))
     found = whole.inside
