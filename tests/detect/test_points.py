@@ -24,7 +24,7 @@ def evidence(ratio, z=None):
     ratio = np.asarray(ratio, float)
     z = (1 - ratio) / 0.05 if z is None else np.asarray(z, float)
     n = len(ratio)
-    return SiteEvidence(ratio, z, np.full(n, 0.05), np.zeros((n, 2)), np.zeros(n))
+    return SiteEvidence(ratio, z, np.full(n, 0.05), np.zeros(n))
 
 
 def heat_of(frame, *, disagreement=0.0):

@@ -1,7 +1,7 @@
 """Lattice evidence: how bright each site is against its neighbours of the same sublattice.
 
 All columns are fitted together as Gaussians over a smooth background (sparse linear least squares in the network's
-frame), so that neighbours' tails and contamination do not count; one Newton step then gives each column's offset.
+frame), so that neighbours' tails and contamination do not count. Places are fitted in `positions`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from napari_stem_gan.image import FloatImage
 BACKGROUND_STEP_PX = 1.25 * CONSTANT_PX
 REACH_SIGMAS = 2.6
 NEIGHBOURS = 24
-LARGEST_OFFSET_PX = 2.0
 BLOCK_PX = 512
 RIM_PX = 40
 
@@ -39,8 +38,6 @@ class SiteEvidence:
         ``(1 − ratio)`` over the local spread of the ratio, shape ``(N,)``; positive: darker.
     spread
         Local spread of the ratio, shape ``(N,)``.
-    offset_px
-        Fitted offset from the site in image pixels, shape ``(N, 2)`` as (dy, dx).
     background
         Fitted background at the site over the local median brightness, shape ``(N,)``.
     """
@@ -48,7 +45,6 @@ class SiteEvidence:
     ratio: NDArray[np.float64]
     z_score: NDArray[np.float64]
     spread: NDArray[np.float64]
-    offset_px: NDArray[np.float64]
     background: NDArray[np.float64]
 
 
@@ -70,17 +66,16 @@ def site_evidence(data: FloatImage, frame: Frame, sites: Sites, fwhm_px: float) 
     positions = frame.to_network(sites.positions_px)
     sigma = max(1.2, fwhm_px * float(frame.zoom.mean()) / 2.3548)
     amplitude, level = np.zeros(len(sites)), np.zeros(len(sites))
-    offset = np.zeros((len(sites), 2))
     for y in range(0, image.shape[0], BLOCK_PX):
         for x in range(0, image.shape[1], BLOCK_PX):
             own, near, corner, part = _block(image, positions, y, x)
             if len(own):
                 fit = _fit_block(part, positions[near] - corner, sigma)
                 chosen = np.isin(near, own)
-                amplitude[own], level[own], offset[own] = (f[chosen] for f in fit)
+                amplitude[own], level[own] = (f[chosen] for f in fit)
     ratio, spread, local = _relative(amplitude, positions, sites.column)
     background = (level - np.median(level)) / local if len(level) else level
-    return SiteEvidence(ratio, (1 - ratio) / spread, spread, offset / frame.zoom, background)
+    return SiteEvidence(ratio, (1 - ratio) / spread, spread, background)
 
 
 def _block(
@@ -100,22 +95,22 @@ def _block(
 
 def _fit_block(
     part: FloatImage, positions: NDArray[np.float64], sigma: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Brightness ``(n,)``, background level ``(n,)`` and offset in network pixels ``(n, 2)`` of columns on `part`."""
-    columns, slopes = _column_matrix(positions, part.shape, sigma)
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Brightness ``(n,)`` and background level ``(n,)`` of columns on `part`."""
+    columns = _column_matrix(positions, part.shape, sigma)
     background = _background_matrix(part.shape)
     design = sparse.hstack([columns, background]).tocsr()
     values = part.ravel().astype(np.float64)
     solution = _solve(design, values)
     amplitude = solution[: len(positions)]
     level = _at_sites(background @ solution[len(positions) :], positions, part.shape)
-    return amplitude, level, _offsets(slopes, values - design @ solution, amplitude)
+    return amplitude, level
 
 
 def _column_matrix(
     positions: NDArray[np.float64], shape: tuple[int, int], sigma: float
-) -> tuple[sparse.csr_matrix, tuple[sparse.csr_matrix, sparse.csr_matrix]]:
-    """Sparse ``(pixels, sites)`` matrices of unit Gaussians and of their slopes along y and x."""
+) -> sparse.csr_matrix:
+    """Sparse ``(pixels, sites)`` matrix of unit Gaussians."""
     reach = int(np.ceil(REACH_SIGMAS * sigma))
     steps = np.arange(-reach, reach + 1)
     centre = np.rint(positions).astype(int)
@@ -128,13 +123,7 @@ def _column_matrix(
     pixel = (rows * shape[1] + cols)[inside]
     site = np.broadcast_to(np.arange(len(positions))[:, None, None], value.shape)[inside]
     size = (shape[0] * shape[1], len(positions))
-
-    def build(v: NDArray[np.float64]) -> sparse.csr_matrix:
-        return sparse.csr_matrix((v[inside], (pixel, site)), shape=size)
-
-    slope_y = value * delta[:, 0, :, None] / sigma**2
-    slope_x = value * delta[:, 1, None, :] / sigma**2
-    return build(value), (build(slope_y), build(slope_x))
+    return sparse.csr_matrix((value[inside], (pixel, site)), shape=size)
 
 
 def _background_matrix(shape: tuple[int, int]) -> sparse.csr_matrix:
@@ -162,18 +151,6 @@ def _solve(design: sparse.csr_matrix, values: NDArray[np.float64]) -> NDArray[np
     right = scale @ (design.T @ values)
     solution, _ = cg(scale @ normal @ scale, right, rtol=1e-4, maxiter=120)
     return np.asarray(scale @ solution)
-
-
-def _offsets(
-    slopes: tuple[sparse.csr_matrix, sparse.csr_matrix], residual: NDArray[np.float64], amplitude: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """One Newton step of each column's position in network pixels."""
-    safe = np.where(np.abs(amplitude) > 1e-12, amplitude, np.inf)
-    steps = []
-    for slope in slopes:
-        power = np.asarray(slope.multiply(slope).sum(0)).ravel()
-        steps.append((slope.T @ residual) / np.maximum(power, 1e-12) / safe)
-    return np.clip(np.stack(steps, 1), -LARGEST_OFFSET_PX, LARGEST_OFFSET_PX)
 
 
 def _at_sites(
