@@ -2,18 +2,16 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from napari_stem_gan.detect import lattice_evidence
-from napari_stem_gan.detect.frame import make_frame
 from napari_stem_gan.detect.labels import true_sites
 from napari_stem_gan.detect.lattice_evidence import site_evidence
+from napari_stem_gan.detect.positions import fit_columns
 
 FWHM_PX = 1.2 / 0.2  # of the drawn probe
 
 
 def evidence_of(drawn):
     sites = true_sites(drawn)
-    frame = make_frame(drawn.image.shape, 3.282 / drawn.image.pixel_size_A)
-    return sites, site_evidence(drawn.image.data, frame, sites, FWHM_PX * 0.2 / drawn.image.pixel_size_A)
+    return sites, site_evidence(fit_columns(drawn.image.data, sites, FWHM_PX * 0.2 / drawn.image.pixel_size_A), sites)
 
 
 def at_defects(sites, drawn, kind="V_X"):
@@ -55,21 +53,20 @@ def test_a_vacancy_stands_out_of_noise_and_clouds(draw_crystal):
     assert np.median(np.abs(evidence.z_score[others])) < 1
 
 
-def test_blocks_do_not_show(draw_crystal, monkeypatch):
-    drawn = draw_crystal(single_vacancy=0.05, seed=1)
-    sites, whole = evidence_of(drawn)
-    monkeypatch.setattr(lattice_evidence, "BLOCK_PX", 96)
-    _, blocks = evidence_of(drawn)
-    difference = np.abs(blocks.ratio - whole.ratio)[inner(sites, drawn)]
-    assert np.median(difference) < 0.01
-    assert difference.max() < 0.1  # a vacancy is 0.57 darker
+def test_what_is_missing_is_counted_in_standard_errors(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.05, dose_e_per_A2=5e4, seed=1)
+    sites, evidence = evidence_of(drawn)
+    index = at_defects(sites, drawn)
+    whole = np.setdiff1d(np.flatnonzero(inner(sites, drawn) & (sites.column == 1)), index)
+    assert np.median(evidence.significance[index]) > 6
+    assert np.abs(np.median(evidence.significance[whole])) < 0.5
+    assert evidence.significance[whole].std() < 1.5
 
 
 def test_brightness_and_offset_do_not_matter(draw_crystal):
     drawn = draw_crystal(single_vacancy=0.05, seed=1)
     sites = true_sites(drawn)
-    frame = make_frame(drawn.image.shape, 16.41)
-    first = site_evidence(drawn.image.data, frame, sites, FWHM_PX)
-    second = site_evidence(1000 * drawn.image.data + 20, frame, sites, FWHM_PX)
+    first = site_evidence(fit_columns(drawn.image.data, sites, FWHM_PX), sites)
+    second = site_evidence(fit_columns(1000 * drawn.image.data + 20, sites, FWHM_PX), sites)
     np.testing.assert_allclose(first.ratio, second.ratio, atol=0.01)
     assert first.background.mean() == pytest.approx(second.background.mean(), abs=0.02)

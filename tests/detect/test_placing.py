@@ -5,6 +5,7 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import match
 from napari_stem_gan.detect.placing import place_points, unplaced
 from napari_stem_gan.detect.points import Points
+from napari_stem_gan.detect.positions import fit_columns
 
 
 def points_at(positions, kinds):
@@ -13,13 +14,19 @@ def points_at(positions, kinds):
     return Points(np.asarray(positions, float), kinds, kinds, np.full(n, "Se"), *np.ones((5, n)))
 
 
+def put(drawn, found, points):
+    """Points of an image at their columns."""
+    sites, width = found.sites(drawn.image.shape, margin_px=8.0), found.fwhm_A / found.pixel_size_A
+    return place_points(found, sites, fit_columns(drawn.image.data, sites, width), points)
+
+
 def placed(drawn, found, kind):
     """Points of one kind put on their sites, where they are placed, and their true places."""
     sites = found.sites(drawn.image.shape).positions_px
     true = drawn.positions_px[np.array(drawn.parameters["kinds"]) == kind]
     true = true[((true > 20) & (true < np.array(drawn.image.shape) - 20)).all(1)]
     on = sites[cKDTree(sites).query(true)[1]]
-    return on, place_points(drawn.image.data, found, points_at(on, [kind] * len(on))), true
+    return on, put(drawn, found, points_at(on, [kind] * len(on))), true
 
 
 def test_a_single_vacancy_lies_where_its_column_is(draw_crystal):
@@ -45,7 +52,7 @@ def test_an_empty_site_lies_where_its_neighbours_say(draw_crystal):
 def test_a_point_between_sites_stays_and_has_no_error(draw_crystal):
     drawn = draw_crystal(dose_e_per_A2=1e5)
     found = match(drawn.image, MatchConfig(material="WSe2"))
-    result = place_points(drawn.image.data, found, points_at([[100.0, 100.5]], ["A"]))
+    result = put(drawn, found, points_at([[100.0, 100.5]], ["A"]))
     np.testing.assert_array_equal(result.points.positions_px, [[100.0, 100.5]])
     assert np.isnan(result.error_px[0])
     assert abs(result.strain.yy[0]) < 0.02

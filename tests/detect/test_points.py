@@ -24,7 +24,7 @@ def evidence(ratio, z=None):
     ratio = np.asarray(ratio, float)
     z = (1 - ratio) / 0.05 if z is None else np.asarray(z, float)
     n = len(ratio)
-    return SiteEvidence(ratio, z, np.full(n, 0.05), np.zeros(n))
+    return SiteEvidence(ratio, z, np.full(n, 0.05), z, np.zeros(n))
 
 
 def heat_of(frame, *, disagreement=0.0):
@@ -90,7 +90,7 @@ def test_views_that_disagree_make_a_point_less_sure():
     spreads = []
     for disagreement in (0.0, 0.1):
         heat = heat_of(frame, disagreement=disagreement)
-        heat.maps[0] = 0.2
+        heat.maps[0] = 0.35
         spreads.append(points_of(gathered(heat, frame, sites, evidence([1.0] * 4)), fusion, MATERIAL).confidence_spread)
     assert spreads[0].max(initial=0) == 0
     assert spreads[1].max(initial=0) > 0.02
@@ -136,7 +136,7 @@ def test_without_a_lattice_peaks_give_sub_pixel_points():
     classes = CLASSES["alone"]
     target = np.arange(300) % len(classes)
     features = np.full((300, FEATURES), np.log(CERTAIN))
-    features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 1]
+    features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 0, 1]
     rows = np.flatnonzero(target)
     features[rows, target[rows] - 1] = 2.0
     fusion = fit_fusion({"alone": (features, target)}, iterations=300)

@@ -103,7 +103,7 @@ def at_sites(
     scores, disagreement = _near(heat, frame.to_network(sites.positions_px))
     numbers = (
         np.clip(evidence.ratio, -1, 3), np.clip(evidence.z_score, -15, 15), np.log(evidence.spread),
-        np.clip(evidence.background, -3, 5), np.clip(crystallinity, 0, 2),
+        np.clip(evidence.significance, -15, 30), np.clip(evidence.background, -3, 5), np.clip(crystallinity, 0, 2),
     )  # fmt: skip
     return Candidates(
         sites.positions_px,
@@ -147,7 +147,7 @@ def _peak_candidates(
     scores, disagreement = _near(heat, peaks)
     fine, coarse = (_at(plane, peaks) for plane in heat.planes[:2])
     zero, count = np.zeros(len(peaks)), len(peaks)
-    features = _features(scores, (fine, coarse, zero, zero, np.clip(crystallinity, 0, 2)))
+    features = _features(scores, (fine, coarse, zero, zero, zero, np.clip(crystallinity, 0, 2)))
     blank = np.full(count, np.nan)
     return Candidates(
         positions_px, np.full(count, role, "<U7"), np.full(count, "", "<U7"), scores, disagreement, features,
@@ -166,7 +166,7 @@ def _near(heat: Heat, places: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 def _features(scores: NDArray[np.float64], numbers: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Logits of all classes and five numbers, shape ``(N, FEATURES)``."""
+    """Logits of all classes and six numbers, shape ``(N, FEATURES)``."""
     clipped = np.clip(scores, CERTAIN, 1 - CERTAIN)
     features = np.concatenate([np.log(clipped / (1 - clipped)), np.stack(numbers, 1)], axis=1)
     assert features.shape[1] == FEATURES

@@ -24,6 +24,7 @@ from napari_stem_gan.detect.frame import Frame, make_frame, network_input, resam
 from napari_stem_gan.detect.fusion import Fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence, site_evidence
 from napari_stem_gan.detect.placing import PlacedPoints, place_points, unplaced
+from napari_stem_gan.detect.positions import ColumnFit, fit_columns
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.models import ModelFileError, load_model
@@ -32,6 +33,7 @@ from napari_stem_gan.training import autocast, best_device
 
 SHIPPED = "finder-tmd"
 OVERLAP_PX = 48
+MARGIN_WIDTHS = 2.0  # of a column: how far around the image sites lend their tails
 TURNS = (0, 1, 2, 3)
 
 
@@ -55,6 +57,35 @@ class Detection:
     probability: NDArray[np.float16]
     classes: tuple[str, ...]
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Fitted columns of an image.
+
+    Parameters
+    ----------
+    sites
+        Lattice sites of the image and of a margin around it.
+    fit
+        Their columns.
+    inside
+        Which of them are on the image.
+    """
+
+    sites: Sites
+    fit: ColumnFit
+    inside: NDArray[np.bool_]
+
+    @property
+    def inner(self) -> Sites:
+        """Sites on the image."""
+        return self.sites.where(self.inside)
+
+    @property
+    def evidence(self) -> SiteEvidence:
+        """Evidence of the sites on the image."""
+        return site_evidence(self.fit, self.sites).where(self.inside)
 
 
 class Finder:
@@ -155,8 +186,9 @@ class Finder:
 
     def candidates(self, image: STEMImage, match: LatticeMatch, config: DetectConfig) -> Candidates:
         """Places that may be defects and their features, for fitting a fusion; peaks where nothing was matched."""
-        frame, sites = _frame(image, match), match.sites(image.shape) if match.accepted else None
-        return _candidates(self.heat(image.data, frame, sites, config), image, match, frame, sites)
+        frame, columns = _frame(image, match), self._columns(image, match)
+        sites = None if columns is None else columns.inner
+        return _candidates(self.heat(image.data, frame, sites, config), match, frame, columns)
 
     def find(
         self,
@@ -191,36 +223,39 @@ class Finder:
         """
         material = get_material(match.material)
         frame = _frame(image, match)
-        sites = match.sites(image.shape) if match.accepted else None
+        columns = self._columns(image, match)
         if material.family != "tmd":
-            return self._by_evidence(image, match, frame, sites)
+            return self._by_evidence(image, match, columns)
+        sites = None if columns is None else columns.inner
         heat = self.heat(image.data, frame, sites, config, stop=stop, on_progress=on_progress)
-        found = points_room.points_of(_candidates(heat, image, match, frame, sites), self.fusion, material)
+        found = points_room.points_of(_candidates(heat, match, frame, columns), self.fusion, material)
         note = "no lattice was found, so the network worked alone"
         if sites is not None:
             note = f"network and lattice evidence on {len(sites)} sites"
-        placed = self._placed(image, match, found)
+        placed = _placed(match, columns, found)
         return Detection(_table(image, match, placed), _to_image(heat.maps, image.shape), FINDER_CLASSES, note)
 
-    def _placed(self, image: STEMImage, match: LatticeMatch, found: points_room.Points) -> PlacedPoints:
-        """Points at their columns, with errors and strain; without a lattice as they are."""
-        if not match.accepted:
-            return unplaced(found)
-        return place_points(image.data, match, found, device=self.device)
+    def _columns(self, image: STEMImage, match: LatticeMatch) -> Columns | None:
+        """All columns of an accepted lattice, fitted together; None without one."""
+        fwhm_px = match.fwhm_A / (match.pixel_size_A or 1.0)
+        if not match.accepted or not fwhm_px > 0:
+            return None
+        sites = match.sites(image.shape, margin_px=MARGIN_WIDTHS * fwhm_px)
+        limit = np.array(image.shape) - 1
+        inside = ((sites.positions_px >= 0) & (sites.positions_px <= limit)).all(1)
+        return Columns(sites, fit_columns(image.data, sites, fwhm_px, device=self.device), np.asarray(inside))
 
-    def _by_evidence(
-        self, image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites | None
-    ) -> Detection:
-        if sites is None:
+    def _by_evidence(self, image: STEMImage, match: LatticeMatch, columns: Columns | None) -> Detection:
+        if columns is None:
             raise ValueError(
                 f"{match.material} must be matched before vacancies can be found: {match.reason}; check the pixel size"
             )
-        evidence = _evidence(image, match, frame, sites)
+        sites, evidence = columns.inner, columns.evidence
         crystallinity = np.where(_off_rim(sites, match, image.shape), _crystallinity(match, sites), 0.0)
         found = points_room.points_by_evidence(sites, evidence, crystallinity)
         note = f"the finder knows monolayer dichalcogenides; on {match.material} lattice evidence worked alone"
         maps = np.zeros((len(FINDER_CLASSES), *image.shape), np.float16)
-        return Detection(_table(image, match, self._placed(image, match, found)), maps, FINDER_CLASSES, note)
+        return Detection(_table(image, match, _placed(match, columns, found)), maps, FINDER_CLASSES, note)
 
 
 def _frame(image: STEMImage, match: LatticeMatch) -> Frame:
@@ -237,22 +272,21 @@ def _frame(image: STEMImage, match: LatticeMatch) -> Frame:
     return make_frame(image.shape, material.constant_A / size)
 
 
-def _candidates(
-    heat: Heat, image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites | None
-) -> Candidates:
-    if sites is None:
+def _candidates(heat: Heat, match: LatticeMatch, frame: Frame, columns: Columns | None) -> Candidates:
+    if columns is None:
         return alone(heat, frame)
 
     def crystallinity(positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.ones(len(positions_px)) if match.warp is None else match.warp.crystallinity_at(positions_px)
 
-    on = at_sites(heat, frame, sites, _evidence(image, match, frame, sites), crystallinity(sites.positions_px))
+    sites = columns.inner
+    on = at_sites(heat, frame, sites, columns.evidence, crystallinity(sites.positions_px))
     return Candidates.joined([on, between_sites(heat, frame, sites, crystallinity)])
 
 
-def _evidence(image: STEMImage, match: LatticeMatch, frame: Frame, sites: Sites) -> SiteEvidence:
-    fwhm_px = match.fwhm_A / (match.pixel_size_A or 1.0)
-    return site_evidence(image.data, frame, sites, fwhm_px)
+def _placed(match: LatticeMatch, columns: Columns | None, found: points_room.Points) -> PlacedPoints:
+    """Points at their columns, with errors and strain; without a lattice as they are."""
+    return unplaced(found) if columns is None else place_points(match, columns.sites, columns.fit, found)
 
 
 def _crystallinity(match: LatticeMatch, sites: Sites) -> NDArray[np.float64]:

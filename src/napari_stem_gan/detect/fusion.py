@@ -25,7 +25,7 @@ CLASSES = {
     "between": ("none", ADATOM_KIND),
     "alone": ("none", *FINDER_CLASSES),
 }
-FEATURES = len(FINDER_CLASSES) + 5
+FEATURES = len(FINDER_CLASSES) + 6
 HIDDEN = 16
 
 

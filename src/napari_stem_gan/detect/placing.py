@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.lattice import LatticeMatch
+from napari_stem_gan.crystal.structure import Sites
 from napari_stem_gan.detect.points import Points
-from napari_stem_gan.detect.positions import fit_columns
+from napari_stem_gan.detect.positions import ColumnFit
 from napari_stem_gan.detect.strain import Strain, displacements, strain_at
-from napari_stem_gan.image import FloatImage
 
 EMPTY = ("V_2X", "V_M")
 ON_SITE_PX = 1e-3
 FARTHEST = 0.25  # of the neighbour distance: what is fitted farther from the lattice's place is not the site's column
-MARGIN_WIDTHS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,7 @@ def unplaced(points: Points) -> PlacedPoints:
     return PlacedPoints(points, blank, Strain(blank, blank, blank, blank, blank, nowhere, blank))
 
 
-def place_points(
-    data: FloatImage, match: LatticeMatch, points: Points, *, device: str | torch.device = "cpu"
-) -> PlacedPoints:
+def place_points(match: LatticeMatch, sites: Sites, fit: ColumnFit, points: Points) -> PlacedPoints:
     """Move points that lie on lattice sites to where their columns are.
 
     A column that still holds atoms is where it was fitted, unless the lattice around it knows its place better; an
@@ -57,20 +53,15 @@ def place_points(
 
     Parameters
     ----------
-    data
-        Raw image ``(Y, X)``.
     match
-        Its accepted lattice, on whose sites the points lie.
+        The image's accepted lattice.
+    sites, fit
+        Its sites, on which the points lie, and their columns; those of a margin around the image help.
     points
         Points of the image.
-    device
-        Where to fit.
     """
-    fwhm_px = match.fwhm_A / (match.pixel_size_A or 1.0)
-    if not len(points.kinds) or not fwhm_px > 0:
+    if not len(points.kinds):
         return unplaced(points)
-    sites = match.sites(data.shape, margin_px=MARGIN_WIDTHS * fwhm_px)
-    fit = fit_columns(data, sites, fwhm_px, device=device)
     distance, nearest = cKDTree(sites.positions_px).query(points.positions_px)
     site = np.where(distance < ON_SITE_PX, nearest, -1)
     field = displacements(match, sites, fit)
