@@ -17,7 +17,7 @@ from napari_stem_gan.detect.column_model import Linear
 LEVELS = 12
 LEAST_VARIANCE = 0.05  # of the median's, so that no pixel counts for everything
 OUTLIER_SIGMAS = 5.0
-DRAWS = 2
+DRAWS = 1  # a thousand columns each
 FREE_OF_COLUMNS = 0.33  # cycles per pixel along y
 ROBUST = 1.4826
 
