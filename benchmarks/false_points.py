@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/false_points.py [--images 6] [--seed 3] [--only amorphous] [--threshold 0.5]
 
-Every image is 512² pixels with optics, scan and detector of its own draw (dose 8·10³ to 4·10⁵ e/Å²), and is given as a
-dichalcogenide with its true pixel size, as a session's other images would give it. The bar is 1 false point per 100 nm²
-for every row, and every wrong material refused. "Refused": the lattice was not accepted, so that the command line
-stops; "stopped": detect itself stops, because another material fits. Points are counted wherever detect went on.
+Every image is 512² pixels with optics, scan and detector of its own draw, as those of the drawn days (dose 10⁴ to 10⁵
+e/Å², contamination 0 to 0.6 of an anion column), and is given as a dichalcogenide with its true pixel size, as a
+session's other images would give it. The bar is 1 false point per 100 nm² for every row, and every wrong material
+refused. "Refused": the lattice was not accepted, so that the command line stops; "stopped": detect itself stops,
+because another material fits. Points are counted wherever detect went on.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from napari_stem_gan.workflow import consume, detect, match_images
 
 SHAPE = (512, 512)
 SIZES_A = (0.12, 0.24)
+DOSES = (1e4, 1e5)
+JITTER = 0.2
 DIRT = 0.6  # largest standard deviation of contamination, in units of an anion column
 BAR = 1.0
 Drawn = tuple[STEMImage, str]
@@ -50,7 +53,7 @@ def drawn(rng: np.random.Generator, material: Material, *, mask=None, specimen=N
     field, optics = draw_field(rng, material, SHAPE, pixel_size_A=SIZES_A), draw_optics(rng)
     ideal = ideal_image(field, optics, dataclasses.replace(PERFECT, jitter_A=0.03), rng, mask=mask, specimen=specimen)
     ideal = ideal if change is None else change(ideal, field, optics)
-    how = draw_degradation(rng, field.pixel_size_A)
+    how = draw_degradation(rng, field.pixel_size_A, dose_e_per_A2=DOSES, jitter_strength=JITTER)
     dirt = dataclasses.replace(how.contamination, amount=float(rng.uniform(0, DIRT)))
     return degrade(ideal, dataclasses.replace(how, contamination=dirt), rng).image
 
@@ -91,7 +94,8 @@ def contamination(rng: np.random.Generator) -> Drawn:
     """Contamination on a support, and no crystal: a tenth of the crystal's signal beneath it."""
     material = tmd(rng)
     field, optics = draw_field(rng, material, SHAPE, pixel_size_A=SIZES_A), draw_optics(rng)
-    ideal, how = ideal_image(field, optics, PERFECT, rng), draw_degradation(rng, field.pixel_size_A)
+    ideal = ideal_image(field, optics, PERFECT, rng)
+    how = draw_degradation(rng, field.pixel_size_A, dose_e_per_A2=DOSES)
     dirt = dataclasses.replace(how.contamination, amount=float(rng.uniform(0.2, DIRT)))
     field_of_dirt = anion_peak(ideal.image.data) * contamination_field(SHAPE, field.pixel_size_A, dirt, rng)
     expected = np.maximum(0.1 * ideal.image.data.mean() + field_of_dirt, 0)

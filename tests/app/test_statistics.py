@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from napari.layers import Shapes
+from napari.layers import Image, Shapes
 from pyqtgraph import FillBetweenItem
 
+from napari_stem_gan.app.layers import read_layer
 from napari_stem_gan.app.regions import on_image, polygons_on
 from napari_stem_gan.app.statistics_plots import staggered
 from napari_stem_gan.app.statistics_view import STALE
@@ -169,3 +170,31 @@ def test_closing_the_panel_leaves_no_listener(counted, image_layer):
 def test_many_names_stand_on_several_lines():
     assert staggered(["a", "b"], most=2) == ["a", "b"]
     assert staggered(list("abcde"), most=2) == ["a", "\nb", "\n\nc", "d", "\ne"]
+
+
+def test_frames_of_a_stack_count_as_one_image(bench, finish, qtbot):
+    data = np.random.default_rng(3).random((3, 64, 96), dtype=np.float32)
+    stack = Image(data, name="movie", scale=(2.0, 0.02, 0.02), units=("s", "nm", "nm"))
+    workbench = bench(stack)
+    finish(workbench, "detect")
+    tools, view = workbench.statistics, workbench.shell.panels["detect"].statistics
+    with qtbot.waitSignal(tools.bridge.ended, timeout=20000):
+        view.count.click()
+    together = next(d for d in tools.found.summary if d.defect == "all defects")
+    assert (together.image, together.count) == ("all images", 2)
+    assert together.area_nm2 == pytest.approx(AREA_NM2)
+    assert {d.frame for d in tools.found.densities} == {0, 1, 2}
+
+
+def test_points_without_a_match_are_counted_on_the_whole_image(bench, image_layer, qtbot):
+    workbench = bench()
+    columns = {
+        "image": ["day WSe2 001"], "frame": [0], "y_px": [5.0], "x_px": [6.0], "y_nm": [0.1], "x_nm": [0.12],
+        "defect": ["V_Se"], "sublattice": ["Se"], "confidence": [1.0],
+    }  # fmt: skip
+    workbench.results.curated.show(read_layer(image_layer), columns, 0.5, 8.0)
+    view = workbench.shell.panels["detect"].statistics
+    qtbot.waitUntil(view.count.isEnabled)
+    with qtbot.waitSignal(workbench.statistics.bridge.ended, timeout=20000):
+        view.count.click()
+    assert density(workbench.statistics.found, "V_Se").area_nm2 == pytest.approx(64 * 96 * 0.02**2)

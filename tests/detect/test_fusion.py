@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_stem_gan.detect.fusion import ANION_CLASSES, FEATURES, fit_fusion
+from napari_stem_gan.detect.fusion import ANION_CLASSES, FEATURES, Fusion, fit_fusion
 
 
 def separable(count=400, seed=0, classes=2):
@@ -55,3 +55,37 @@ def test_the_seed_decides_the_fit():
 def test_a_role_without_examples_never_reports():
     fusion = fit_fusion({"anion": separable()}, iterations=5)
     np.testing.assert_array_equal(fusion.probabilities(np.ones((3, FEATURES)), "between"), [[1.0, 0.0]] * 3)
+
+
+def drawn(share, count, seed):
+    """Features of sites of which a share is a vacancy, one unit of noise and three of signal."""
+    rng = np.random.default_rng(seed)
+    target = (rng.uniform(size=count) < share).astype(int)
+    features = rng.normal(size=(count, FEATURES)) * 0.1
+    features[:, 0] = 3 * target + rng.normal(size=count)
+    return features, target
+
+
+def test_an_image_s_own_share_of_defects_is_found():
+    fusion = fit_fusion({"anion": drawn(0.2, 8000, 0)}, iterations=300)
+    assert fusion.weights["anion.share"][1].item() == pytest.approx(0.2, abs=0.02)
+    for share in (0.0, 0.05, 0.4):
+        features, target = drawn(share, 4000, 1)
+        own = 0.2 * fusion.odds(features, "anion")[1]
+        assert own == pytest.approx(target.mean(), abs=0.03)
+
+
+def test_confidence_stays_calibrated_at_another_share():
+    fusion = fit_fusion({"anion": drawn(0.2, 8000, 0)}, iterations=300)
+    features, target = drawn(0.03, 8000, 2)
+    plain = fusion.probabilities(features, "anion")[:, 1]
+    turned = fusion.probabilities(features, "anion", fusion.odds(features, "anion"))[:, 1]
+    assert abs(turned.sum() - target.sum()) < 0.3 * abs(plain.sum() - target.sum())
+    assert ((turned > 0.5) & (target == 0)).sum() < 0.5 * ((plain > 0.5) & (target == 0)).sum()
+
+
+def test_a_fusion_that_does_not_know_its_shares_is_left_as_it_is():
+    fusion = fit_fusion({"anion": drawn(0.2, 500, 0)}, iterations=5)
+    old = Fusion({k: v for k, v in fusion.weights.items() if not k.endswith("share")})
+    assert (old.odds(drawn(0.0, 100, 1)[0], "anion") == 1).all()
+    assert (fusion.odds(np.zeros((3, FEATURES)), "between") == 1).all()

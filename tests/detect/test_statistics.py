@@ -103,6 +103,18 @@ def test_a_polygon_has_the_area_and_points_of_its_inside() -> None:
     assert row(rows, region="mine").count == 1
 
 
+def test_a_polygon_beside_the_image_is_no_region() -> None:
+    area = bare_area()
+    region = polygon_region(area, "away", np.array([(200.0, 0.0), (300.0, 0.0), (300.0, 90.0)]))
+    rows = densities([area], table_of([(10, 10)]), CONFIG, threshold=0.5, regions=[[region]])
+    assert {d.region for d in rows} == {WHOLE}
+
+
+def test_regions_of_a_stack_take_no_more_memory_than_its_masks() -> None:
+    area = bare_area((400, 400))
+    assert sum(region.part.nbytes for region in grid_regions(area, 5)) == area.inside.nbytes
+
+
 def test_a_kind_found_nowhere_has_an_upper_limit() -> None:
     found = row(densities([bare_area()], PointTable.empty(), CONFIG, threshold=0.5), ALL_DEFECTS)
     assert (found.count, found.low_per_nm2, found.high_per_nm2) == (0, 0, pytest.approx(3.689 / 200, abs=1e-5))

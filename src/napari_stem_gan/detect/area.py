@@ -80,10 +80,36 @@ class CrystalArea:
 
 @dataclass(frozen=True)
 class Region:
-    """A named part of an image: which cells of the grid of its `CrystalArea` belong to it."""
+    """A named part of an image: which cells of the grid of its `CrystalArea` belong to it.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    first
+        Row and column of the first cell of a box around it.
+    part
+        Which cells of that box belong to it, shape ``(h, w)``; the rest of the grid would only cost memory.
+    """
 
     name: str
+    first: tuple[int, int]
     part: NDArray[np.bool_]
+
+    def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Which cells of the whole grid, of `shape`, belong to it."""
+        whole = np.zeros(shape, bool)
+        whole[self._box] = self.part
+        return whole
+
+    def share(self, inside: NDArray[np.bool_]) -> float:
+        """Share of its cells that are crystal; 0 where it has no cell."""
+        return float((inside[self._box] & self.part).sum() / max(int(self.part.sum()), 1))
+
+    @property
+    def _box(self) -> tuple[slice, slice]:
+        (row, col), (height, width) = self.first, self.part.shape
+        return slice(row, row + height), slice(col, col + width)
 
 
 def crystal_area(
@@ -140,17 +166,22 @@ def grid_regions(area: CrystalArea, count: int) -> list[Region]:
     """`count` by `count` equal parts of the image, named A1 (top left), A2 … B1 …; those without crystal left out."""
     if count < 2:
         return []
-    row, col = (np.arange(n) * count // n for n in area.inside.shape)
+    rows, cols = (np.arange(count + 1) * n // count for n in area.inside.shape)
     parts = [
-        Region(f"{LETTERS[i]}{j + 1}", (row == i)[:, None] & (col == j)[None])
-        for i in range(count) for j in range(count)
-    ]  # fmt: skip
-    return [one for one in parts if (area.inside & one.part).sum() >= LEAST_SHARE * one.part.sum() > 0]
+        Region(f"{LETTERS[i]}{j + 1}", (int(rows[i]), int(cols[j])), np.ones((height, width), bool))
+        for i, height in enumerate(np.diff(rows))
+        for j, width in enumerate(np.diff(cols))
+    ]
+    return [one for one in parts if one.share(area.inside) >= LEAST_SHARE]
 
 
 def polygon_region(area: CrystalArea, name: str, corners_px: NDArray[np.float64]) -> Region:
     """The inside of a polygon with corners ``(K, 2)`` as (y, x) in pixels; K ≥ 3."""
     cells = (np.asarray(corners_px, float) + 0.5) / area.cell_px - 0.5
-    part = np.zeros(area.inside.shape, bool)
-    part[polygon(cells[:, 0], cells[:, 1], part.shape)] = True
-    return Region(name, part)
+    row, col = polygon(cells[:, 0], cells[:, 1], area.inside.shape)
+    if not len(row):
+        return Region(name, (0, 0), np.zeros((0, 0), bool))
+    first = int(row.min()), int(col.min())
+    part = np.zeros((int(row.max()) - first[0] + 1, int(col.max()) - first[1] + 1), bool)
+    part[row - first[0], col - first[1]] = True
+    return Region(name, first, part)

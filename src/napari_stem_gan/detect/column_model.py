@@ -18,7 +18,7 @@ from napari_stem_gan.detect.column_shape import ColumnShape
 PRIOR_SIGMAS = 0.5  # how far columns may lie from their sites, in standard deviations of the column
 LARGEST_SHIFT_SIGMAS = 1.5
 LEAST_INFORMATION, KNOT_RIDGE = 1e-6, 1e-4  # of the usual: what no pixel tells stays where it is
-ITERATIONS, TOLERANCE = 7, 1e-3
+ITERATIONS, TOLERANCE = 7, 3e-3
 Pair = tuple[Tensor, Tensor]
 Operator = Callable[[Tensor, Tensor], Pair]
 

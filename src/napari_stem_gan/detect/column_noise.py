@@ -17,7 +17,7 @@ from napari_stem_gan.detect.column_model import Linear
 LEVELS = 12
 LEAST_VARIANCE = 0.05  # of the median's, so that no pixel counts for everything
 OUTLIER_SIGMAS = 5.0
-DRAWS = 2
+DRAWS = 1  # a thousand columns each
 FREE_OF_COLUMNS = 0.33  # cycles per pixel along y
 ROBUST = 1.4826
 
@@ -62,7 +62,7 @@ def noise_line(level: Tensor, residual: Tensor) -> NoiseLine:
     x, r = level.reshape(-1).cpu().numpy().astype(float), residual.reshape(-1).cpu().numpy().astype(float)
     groups = np.array_split(np.argsort(x), LEVELS)
     middle = np.array([x[g].mean() for g in groups])
-    variance = np.array([(ROBUST * np.median(np.abs(r[g] - np.median(r[g])))) ** 2 for g in groups])
+    variance = np.array([_clipped_variance(r[g]) for g in groups])
     variance = np.maximum(variance, 1e-12 * max(float(np.ptp(x)) ** 2, 1e-30))
     slope, floor = np.polyfit(middle, variance, 1, w=1 / variance)  # a variance is known to a share of itself
     if slope <= 0:
@@ -70,8 +70,14 @@ def noise_line(level: Tensor, residual: Tensor) -> NoiseLine:
     return NoiseLine(float(floor), float(slope), LEAST_VARIANCE * float(np.median(variance)))
 
 
+def _clipped_variance(values: np.ndarray) -> float:
+    """Variance without outliers; few counts are no bell curve, so that a median deviation alone would mislead."""
+    away = np.abs(values - np.median(values))
+    return float((values[away <= OUTLIER_SIGMAS * ROBUST * np.median(away)] ** 2).mean())
+
+
 def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
-    """How much wider errors are than those of each column alone in white noise, of (brightness, position): ``(2,)``.
+    """How much wider errors are than those of each column alone in white noise, of (brightness, y, x): ``(3,)``.
 
     Noise like the image's own is drawn and solved for: the coupling of neighbours and background widens errors, and so
     does noise that is correlated along rows. What the residual holds beyond such noise (grain of the contamination,
@@ -87,7 +93,7 @@ def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
         Seed of noise and moves.
     """
     if not inner.any():
-        return torch.ones(2, device=inner.device)
+        return torch.ones(3, device=inner.device)
     rng = np.random.default_rng(seed)
     part = linear.part
     residual = part.data - linear.level
@@ -96,10 +102,9 @@ def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
     ours = (residual / width).clamp(-OUTLIER_SIGMAS, OUTLIER_SIGMAS)
 
     def spread(image: Tensor) -> Tensor:
-        power = (linear.solve(image * width)[0][inner] ** 2 / alone).mean(0)
-        return torch.stack([power[0], power[1:].mean()])
+        return (linear.solve(image * width)[0][inner] ** 2 / alone).mean(0)
 
-    drawn, moved, moved_ours = torch.zeros(3, 2, device=residual.device)
+    drawn, moved, moved_ours = torch.zeros(3, 3, device=residual.device)
     for _ in range(DRAWS):
         noise = _like(ours, rng)
         moves = [int(rng.integers(n // 4, n - n // 4)) for n in ours.shape]

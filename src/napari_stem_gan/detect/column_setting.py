@@ -34,7 +34,7 @@ class Setting:
     brightness
         Usual brightness of each kind, shape ``(kinds,)``.
     factors
-        Errors of (brightness, position) over those of a lone column in white noise, shape ``(2,)``.
+        Errors of (brightness, y, x) over those of a lone column in white noise, shape ``(3,)``.
     knot_px
         Distance of the background's knots.
     """

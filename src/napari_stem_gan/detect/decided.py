@@ -29,7 +29,7 @@ from napari_stem_gan.detect.table import KEPT, REJECTED, PointTable
 from napari_stem_gan.image import STEMImage
 
 NONE = "none"
-WEIGHT = 5  # simulated sites that one decision on a real image counts as
+WEIGHT = 20  # simulated sites that one decision on a real image counts as
 PARTS = 3  # as adaptation holds out every third image, each third of the decisions is like one image
 PATCHES_PER_BATCH = 2
 ERASED_PX = 4.0  # sigma, in the network's frame

@@ -27,6 +27,9 @@ CLASSES = {
 }
 FEATURES = len(FINDER_CLASSES) + 6
 HIDDEN = 16
+SITES = ("anion", "metal")
+DOUBT, ROUNDS = 100.0, 50
+RAREST = 3e-4  # a class with a smaller share was hardly seen
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,18 @@ class Fusion:
     Parameters
     ----------
     weights
-        Tensors ``anion.0.weight`` … ``metal.4.bias`` and ``anion.mean``, ``anion.std``.
+        Tensors ``anion.0.weight`` … ``metal.4.bias``, ``anion.mean``, ``anion.std``, and ``anion.share``, the share of
+        each class where it was fitted.
     """
 
     weights: Mapping[str, Tensor]
 
-    def probabilities(self, features: NDArray[np.float64], role: str) -> NDArray[np.float64]:
+    def probabilities(
+        self, features: NDArray[np.float64], role: str, odds: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """Class probabilities ``(N, classes)`` of candidates with features ``(N, FEATURES)``; see `CLASSES`.
 
-        A role that was fitted to nothing has no defects.
+        A role that was fitted to nothing has no defects. `odds`, from `Fusion.odds`, make them those of one image.
         """
         if f"{role}.mean" not in self.weights:
             return np.eye(len(CLASSES[role]))[np.zeros(len(features), int)]
@@ -53,7 +59,33 @@ class Fusion:
         for layer in (0, 2, 4):
             x = nn.functional.linear(x, self.weights[f"{role}.{layer}.weight"], self.weights[f"{role}.{layer}.bias"])
             x = torch.tanh(x) if layer < 4 else x
-        return np.asarray(torch.softmax(x, -1).double().numpy())
+        found = np.asarray(torch.softmax(x, -1).double().numpy())
+        return found if odds is None else _normalised(found * odds)
+
+    def odds(self, features: NDArray[np.float64], role: str) -> NDArray[np.float64]:
+        """How much commoner each class is among these candidates of one image than where the fusion was fitted.
+
+        Expectation maximisation of the shares, from all sites of the image together; so a crystal without defects is
+        not given the share of those that were simulated. The simulated share counts as `DOUBT` sites. 1 for classes
+        that were hardly simulated, for candidates that are no sites, and for a fusion that does not know its shares.
+
+        References
+        ----------
+        Saerens, Latinne and Decaestecker, Neural Computation 14 (2002) 21, doi:10.1162/089976602753284446.
+        """
+        if f"{role}.share" not in self.weights or role not in SITES:
+            return np.ones(len(CLASSES[role]))
+        usual = self.weights[f"{role}.share"].double().numpy().clip(RAREST)
+        known, odds = usual > RAREST, np.ones(len(usual))
+        found = self.probabilities(features, role)
+        for _ in range(ROUNDS):
+            share = (_normalised(found * odds).sum(0) + DOUBT * usual) / (len(found) + DOUBT)
+            odds = np.where(known, share / usual, 1.0)
+        return odds
+
+
+def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(values / values.sum(1, keepdims=True))
 
 
 def fit_fusion(
@@ -115,4 +147,5 @@ def _fit_role(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     fitted = {f"{role}.{name}": p.detach().clone() for name, p in network.named_parameters()}
-    return {**fitted, f"{role}.mean": mean, f"{role}.std": std}
+    share = torch.bincount(y, minlength=outputs) / len(y)
+    return {**fitted, f"{role}.mean": mean, f"{role}.std": std, f"{role}.share": share}

@@ -57,9 +57,11 @@ def points_of(candidates: Candidates, fusion: Fusion, material: Material) -> Poi
     for role, classes in CLASSES.items():
         own = np.flatnonzero(candidates.roles == role)
         if len(own):
-            best = fusion.probabilities(candidates.features[own], role)[:, 1:].argmax(1)
+            crystal = own[candidates.crystallinity[own] >= LEAST_CRYSTALLINITY]
+            odds = fusion.odds(candidates.features[crystal], role)
+            best = fusion.probabilities(candidates.features[own], role, odds)[:, 1:].argmax(1)
             kinds[own] = np.array(classes[1:])[best]
-            confidence[own], spread[own] = _judged(candidates, own, role, best, fusion)
+            confidence[own], spread[own] = _judged(candidates, own, role, best, (fusion, odds))
     index = np.array([FINDER_CLASSES.index(k) for k in kinds], int)
     keep = (confidence >= LOWEST_CONFIDENCE) & (candidates.crystallinity >= LEAST_CRYSTALLINITY)
     elements, names = _sublattices(candidates, kinds, material)
@@ -72,7 +74,11 @@ def points_of(candidates: Candidates, fusion: Fusion, material: Material) -> Poi
 
 
 def _judged(
-    candidates: Candidates, own: NDArray[np.intp], role: str, best: NDArray[np.intp], fusion: Fusion
+    candidates: Candidates,
+    own: NDArray[np.intp],
+    role: str,
+    best: NDArray[np.intp],
+    judge: tuple[Fusion, NDArray[np.float64]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Probability of the likeliest class, and how far it moves when the network's score moves by its disagreement."""
     rows = np.arange(len(own))
@@ -83,7 +89,7 @@ def _judged(
     def probability(sign: float) -> NDArray[np.float64]:
         features = candidates.features[own].copy()
         features[rows, channel] += sign * step
-        return np.asarray(fusion.probabilities(features, role)[rows, best + 1])
+        return np.asarray(judge[0].probabilities(features, role, judge[1])[rows, best + 1])
 
     return probability(0.0), np.abs(probability(1.0) - probability(-1.0)) / 2
 

@@ -35,7 +35,8 @@ class ColumnFit:
     positions_px
         Shape ``(N, 2)`` as (y, x) in image pixels.
     errors_px
-        Standard error along each axis, shape ``(N, 2)``; of an empty site no better than what was assumed of it.
+        Standard error along each axis, shape ``(N, 2)``; of an empty site no better than what was assumed of it. Holds
+        noise, its correlation and contamination; of rows that jitter only what the residual shows of them.
     amplitude, amplitude_error
         Height of the column over the background in image units and its standard error, shape ``(N,)``.
     background
@@ -140,7 +141,7 @@ def _fit_part(part: Part, setting: Setting) -> tuple[Tensor, ...]:
         linear = weighted(Linear.around(part, shape, columns), setting.noise)
         columns = refined(linear, shape, columns)
     covariance = torch.linalg.inv(linear.block)
-    error = torch.diagonal(covariance, dim1=1, dim2=2).sqrt() * setting.factors[[0, 1, 1]]
+    error = torch.diagonal(covariance, dim1=1, dim2=2).sqrt() * setting.factors
     peak = shape.peak()[part.kind]
     index = torch.minimum(part.middle.clamp_min(0), torch.tensor(part.data.shape, device=part.data.device) - 1)
     level = part.background(columns.knots)[index[:, 0], index[:, 1]]

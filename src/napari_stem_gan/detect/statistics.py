@@ -127,7 +127,7 @@ def densities(
     parts = regions or [[]] * len(areas)
     for area, own in zip(areas, parts, strict=True):
         here = on_area(table, area)
-        for name, part in [(WHOLE, area), *((r.name, area.within(r.part)) for r in own)]:
+        for name, part in [(WHOLE, area), *((r.name, area.within(r.mask(area.inside.shape))) for r in own)]:
             if part.area_nm2 > 0:
                 rows += [_density(part, name, here, kind, table, config, threshold) for kind in kinds]
     return rows
@@ -205,8 +205,11 @@ def homogeneity(
     Given their total, counts of a homogeneous Poisson process are multinomial with the areas as weights; Pearson's
     statistic is compared with that of random draws. Of a stack only the first frame counts.
     """
-    parts = [(a.within(r.part), on_area(table, a)) for a, own in _first_frames(areas, regions) for r in own]
-    found = [_counts(part, here, kind, table, threshold) for part, here in parts if part.area_nm2 > 0]
+    found = []
+    for area, own in _first_frames(areas, regions):
+        here = on_area(table, area)
+        parts = (area.within(r.mask(area.inside.shape)) for r in own)
+        found += [_counts(part, here, kind, table, threshold) for part in parts if part.area_nm2 > 0]
     counts = np.array([f.count for f in found])
     if len(counts) < 2 or counts.sum() < 2:
         return float("nan")

@@ -19,7 +19,7 @@ from napari_stem_gan.io import atomic_write, write_json
 from napari_stem_gan.report.charts import Axes, beside
 
 CHART_PX, MAP_SIDE_PX = (560, 380), 520
-NARROWEST_PX = 64  # for each name under an axis
+NARROWEST_PX = 76  # for each name under an axis
 MOST_PARTS = 40  # beyond it whole images are drawn, without their regions
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 PER_NM2 = "per square nm"  # Pillow's own font has no raised 2

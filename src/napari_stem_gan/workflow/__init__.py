@@ -17,6 +17,7 @@ from napari_stem_gan.workflow.chain import (
     simulate,
     snap_image,
 )
+from napari_stem_gan.workflow.known_trial import known_answer
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.output import provenance, write_table
 from napari_stem_gan.workflow.point_statistics import by_polygons, crystal_areas, statistics, write_statistics
@@ -38,6 +39,7 @@ __all__ = [
     "describe",
     "detect",
     "fit",
+    "known_answer",
     "match_images",
     "provenance",
     "restore",

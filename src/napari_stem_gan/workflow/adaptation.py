@@ -12,15 +12,17 @@ import numpy as np
 
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.progress import Progress, Steps
-from napari_stem_gan.workflow.session import accepted, fit_images
+from napari_stem_gan.workflow.session import Matched, accepted, fit_images
 
 if TYPE_CHECKING:
     from napari_stem_gan.detect.decided import DecidedImage
+    from napari_stem_gan.detect.finder import Finder
     from napari_stem_gan.detect.table import PointTable
     from napari_stem_gan.image import LabelledImage
     from napari_stem_gan.simulate.fit import SessionFit
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 PRETRAINED = "cyclegan-compact"
 TRANSLATE_SHARE, FINDER_END = 0.35, 0.75  # shares of the budget at which the CycleGAN and the finder's training end
+CALIBRATED, TEST_SHARE = 0.88, 0.03  # share at which calibration ends; share that must be left for a test to start
 PAIRS, PAIR_PX = 6, 512
 PLANTED = DefectConfig(adatom=0.002)
 
@@ -85,11 +88,34 @@ def adapt(
     report: dict[str, Any] = {"translation": cyclegan.report, "minutes": config.minutes}
     if not (stop and stop.is_set()):
         decided = _decided(good, decisions if config.use_decisions else None, report)
-        finder = yield from _tune(finder, session, decided, clock, report, stop)
+        shipped, finder = finder, (yield from _tune(finder, session, decided, clock, report, stop))
+        tested = {"kept finder": finder} | ({} if finder is shipped else {"shipped finder": shipped})
+        report["known_answer"] = yield from _tested(tested, good, config.seed, clock, stop)
     report["seconds"] = round(clock.seconds(), 1)
     verdict = str(report.get("finder", "stopped early; the shipped finder is kept"))
     yield Progress(stage="adapt", fraction=1.0, message=verdict)
     return SessionModel(finder, cyclegan, report)
+
+
+def _tested(
+    finders: dict[str, Finder], good: Matched, seed: int, clock: _Clock, stop: threading.Event | None
+) -> Steps[dict[str, str]]:
+    """What a known-answer test on one of today's images says of each finder, as far as the time goes."""
+    from napari_stem_gan.detect.known_trial import known_answer
+    from napari_stem_gan.training import Stopped
+
+    image, match = good[len(good) // 2]
+    settings, sentences = DetectConfig(), dict[str, str]()
+    for name, finder in finders.items():
+        if clock.left(1.0) < TEST_SHARE * clock.budget:
+            break
+        yield clock.report(f"planting vacancies into {image.name} to test the {name}")
+        try:
+            answer = known_answer(finder, image, match, settings, np.random.default_rng(seed), stop=stop)
+        except Stopped:
+            break
+        sentences[name] = answer.sentence(settings.threshold)
+    return sentences
 
 
 class _Clock:
@@ -202,15 +228,16 @@ def _tune(
     if training.done >= 20:
         candidates["tuned"] = Finder(training.average, finder.fusion, finder.device)
     data: dict[str, list[SiteData]] = {name: [] for name in candidates}
-    while (len(data["as shipped"]) < 3 or clock.left(0.97) > clock.seconds() * 0.02) and len(data["as shipped"]) < 20:
+    while (len(data["as shipped"]) < 3 or clock.left(CALIBRATED) > clock.seconds() * 0.02) and len(data["as shipped"]) < 20:
         if stop and stop.is_set():
             break
         labelled = session.draw(session.rng)
         for name, candidate in candidates.items():
             data[name].append(collect(candidate, labelled))
         yield clock.report(f"calibrating on held-out pair {len(data['as shipped'])}")
-    for name, candidate in candidates.items():
-        data[name] += decided_candidates(candidate, decided)
+    if len(data["as shipped"]) >= 3:  # decisions alone know nothing of what nobody looked at
+        for name, candidate in candidates.items():
+            data[name] += decided_candidates(candidate, decided)
     return _best(candidates, data, report, calibrated, score)
 
 
