@@ -10,8 +10,9 @@ from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
 from napari_stem_gan.degrade.fast_scan import fast_scan_kernel
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.fit import fit_session
-from napari_stem_gan.simulate.fit_aberrations import FITTED, decay_transfer
+from napari_stem_gan.simulate.fit_aberrations import FITTED
 from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
+from napari_stem_gan.simulate.probe_problem import decay_transfer
 
 ORDER = {"C12": 2, "C21": 1, "C23": 3}
 
