@@ -26,7 +26,6 @@ from napari_stem_gan.simulate.probe_problem import (
     PROBE,
     SHARE,
     SHARED,
-    SMEAR,
     SMEARED,
     SOURCE,
     WIDEST_SOURCE_A,
@@ -38,7 +37,7 @@ __all__ = ["COMPONENTS", "FITTED", "Cell", "ProbeFit", "fit_probe"]
 EVEN = ("C10", "C12")
 UNTOLD = 0.6  # of what was known beforehand: the image has told nothing
 STRONG = 3.0  # standard errors: beyond them the slope tells the error
-SMEAR_GAIN = 2.0  # of the log-likelihood: less is no evidence of a smear
+SMEAR_GAIN, EVEN_GAIN = 2.0, 4.0  # of the log-likelihood: less is no evidence of a smear, of defocus and astigmatism
 Complex = NDArray[np.complex128]
 Float = NDArray[np.float64]
 
@@ -130,10 +129,11 @@ def _told(problem: ProbeProblem, fit: optimize.OptimizeResult, spread: Float) ->
     for name in FITTED:
         mine = [PROBE.start + i for i, (other, _) in enumerate(COMPONENTS) if other == name]
         free[mine] = free[mine].all()
-    still = fit.x.copy()
-    still[SMEARED] = SMEAR[0]
-    without = problem.solved(still, np.arange(len(still)) != SMEARED)
-    free[SMEARED] &= without.cost - fit.cost > SMEAR_GAIN
+    smear, even = np.arange(len(fit.x)) == SMEARED, np.zeros(len(fit.x), bool)
+    even[PROBE] = [name in EVEN for name, _ in COMPONENTS]
+    for some, gain in ((smear, SMEAR_GAIN), (even, EVEN_GAIN)):
+        without = problem.solved(np.where(some, problem.usual, fit.x), ~some)
+        free[some] &= bool(without.cost - fit.cost > gain)
     free[SHARED] &= free[SMEARED]
     return free
 
