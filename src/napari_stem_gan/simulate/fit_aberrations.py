@@ -11,6 +11,7 @@ distance, not off the slope. What is told no better than `FITTED` lets expect st
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,7 +69,7 @@ class ProbeFit:
     errors: dict[str, float]
 
 
-def fit_probe(cell: Cell, optics: OpticsConfig) -> ProbeFit:
+def fit_probe(cell: Cell, optics: OpticsConfig, known: Collection[str] = ()) -> ProbeFit:
     """Fit source size, aberrations and smear to an average cell.
 
     Parameters
@@ -77,13 +78,18 @@ def fit_probe(cell: Cell, optics: OpticsConfig) -> ProbeFit:
         The average cell, of half a plane below the band limit.
     optics
         Where the search starts; its source size is replaced.
+    known
+        Aberrations, of `FITTED`, that are exactly as in `optics`.
     """
     problem = ProbeProblem(cell, optics)
-    best = min((problem.solved(start) for start in problem.starts()), key=lambda fit: float(fit.cost))
+    open_ = np.ones(len(problem.usual), bool)
+    open_[PROBE] = [name not in known for name, _ in COMPONENTS]
+    starts = (np.where(open_, start, problem.usual) for start in problem.starts())
+    best = min((problem.solved(start, open_) for start in starts), key=lambda fit: float(fit.cost))
     problem = problem.with_noise_of(best)
-    best = problem.solved(_preferred(problem, best.x))
-    spread = _errors(problem, best)
-    free = _told(problem, best, spread)
+    best = problem.solved(np.where(open_, _preferred(problem, best.x), problem.usual), open_)
+    spread = np.where(open_, _errors(problem, best), 0.0)
+    free = _told(problem, best, spread) & open_
     if not free.all():
         best = problem.solved(np.where(free, best.x, problem.usual), free)
     return _result(problem, best.x, spread)
