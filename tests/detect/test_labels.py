@@ -6,10 +6,11 @@ from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
+from napari_stem_gan.degrade.config import ScanConfig
 from napari_stem_gan.detect.frame import make_frame
 from napari_stem_gan.detect.labels import heat_maps, kind_of, training_example, true_sites
 from napari_stem_gan.simulate.config import OpticsConfig
-from napari_stem_gan.simulate.pairs import Field, ideal_image
+from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,17 @@ def test_the_sites_of_a_strained_specimen_are_where_its_columns_are():
     sites = true_sites(drawn, margin_px=2.0)
     assert cKDTree(sites.positions_px).query(drawn.columns_px)[0].max() < 1e-6
     assert training_example(drawn, np.random.default_rng(0))[0].shape[0] == 4
+
+
+def test_sites_are_where_a_wandering_scan_shows_the_columns():
+    material, size = get_material("WSe2"), 0.2
+    field = Field(
+        material=material, vectors_px=lattice_vectors_px(material, size, 5.0), origin_px=(0.0, 0.0), shape=(160, 160),
+        pixel_size_A=size,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    ideal = ideal_image(field, OpticsConfig(), DefectConfig(single_vacancy=0.0, jitter_A=0.0), rng)
+    drawn = degrade(ideal, Degradation(scan=ScanConfig(wander_px=1.5, wander_rows=25.0)), rng)
+    moved = cKDTree(true_sites(ideal).positions_px).query(drawn.columns_px)[0]
+    assert moved.max() > 0.8
+    assert cKDTree(true_sites(drawn, margin_px=3.0).positions_px).query(drawn.columns_px)[0].max() < 0.05

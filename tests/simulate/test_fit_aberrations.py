@@ -10,13 +10,14 @@ from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
 from napari_stem_gan.degrade.fast_scan import fast_scan_kernel
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.fit import fit_session
-from napari_stem_gan.simulate.fit_aberrations import FITTED, decay_transfer
+from napari_stem_gan.simulate.fit_aberrations import FITTED
 from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
+from napari_stem_gan.simulate.probe_problem import decay_transfer
 
 ORDER = {"C12": 2, "C21": 1, "C23": 3}
 
 
-def fitted(material, optics, *, dose=5e4, side=640, start=None, **scan):
+def fitted(material, optics, *, dose=5e4, side=640, start=None, known=(), **scan):
     rng = np.random.default_rng(0)
     crystal = get_material(material)
     place = Field(
@@ -26,7 +27,7 @@ def fitted(material, optics, *, dose=5e4, side=640, start=None, **scan):
     ideal = ideal_image(place, optics, DefectConfig(), rng)
     drawn = Degradation(scan=ScanConfig(**scan), detector=DetectorConfig(dose_e_per_A2=dose))
     image = degrade(ideal, drawn, rng).image
-    return fit_session(image, match(image, MatchConfig(material=material)), start)
+    return fit_session(image, match(image, MatchConfig(material=material)), start, known)
 
 
 def components(optics, name):
@@ -96,3 +97,12 @@ def test_the_decay_is_the_one_that_images_are_smeared_with():
     at, frequency = np.arange(len(kernel)), np.array([0.0, 0.1, 0.37])
     expected = np.exp(-2j * np.pi * frequency[:, None] * (at - kernel @ at)) @ kernel
     np.testing.assert_allclose(decay_transfer(1.3, 0.4, frequency), expected, atol=1e-12)
+
+
+def test_what_is_known_exactly_stays_and_the_source_size_belongs_to_it():
+    truth = OpticsConfig(C10=-30.0, C12=12.0, phi12=0.5, C23=300.0, phi23=1.0, source_size_fwhm_A=0.9)
+    fit = fitted("WSe2", truth, start=OpticsConfig(C23=300.0, phi23=1.0), known=("C23",))
+    assert (fit.optics.C23, fit.optics.phi23) == (pytest.approx(300.0), pytest.approx(1.0))
+    assert fit.errors["C23"] == 0
+    np.testing.assert_allclose(components(fit.optics, "C12"), components(truth, "C12"), atol=3 * fit.errors["C12"])
+    assert fit.optics.source_size_fwhm_A == pytest.approx(0.9, abs=0.05)

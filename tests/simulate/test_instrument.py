@@ -154,3 +154,14 @@ def test_known_aberrations_are_drawn_exactly_and_the_others_around_the_fit(match
     assert optics["C21"] > 0
     ideal = drawn(match, fit, aberrations="A2=20 nm", degrade=False).parameters["optics"]
     assert ideal["C23"] == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("", ()), ("C23=50 nm, phi23=0.3", ("C23",)), ("A2=20 nm, C1=3 nm", ("C10", "C23")),
+        ("C23a=5 nm", ("C23",)), ("phi23=0.3", ()),
+    ],
+)  # fmt: skip
+def test_an_aberration_is_known_when_its_size_is(text, known):
+    assert SimulateConfig(aberrations=text).known_aberrations == known

@@ -17,6 +17,7 @@ from napari_stem_gan.degrade.contamination import gaussian_field
 from napari_stem_gan.degrade.scan import move_systematically
 from napari_stem_gan.detect.frame import Frame, make_frame, network_input, paint
 from napari_stem_gan.image import LabelledImage
+from napari_stem_gan.simulate.batch import wandered
 
 
 def kind_of(defect: str, sublattice: str, kinds: str = "") -> str:
@@ -51,13 +52,22 @@ def true_sites(labelled: LabelledImage, *, margin_px: float = 0.0) -> Sites:
     drawn = labelled.parameters
     if labelled.structure is not None and drawn.get("specimen"):
         return _specimen_sites(labelled, margin_px)
-    return fill_field(
+    sites = fill_field(
         get_material(drawn["material"]),
         np.array(drawn["vectors_px"]),
         labelled.image.shape,
         origin_px=np.array(drawn["origin_px"]),
         margin_px=margin_px,
     )
+    return _where_seen(sites, labelled)
+
+
+def _where_seen(sites: Sites, labelled: LabelledImage) -> Sites:
+    """Sites where a scan that wandered shows them."""
+    wander_px = labelled.parameters.get("wander_px")
+    if wander_px is None:
+        return sites
+    return replace(sites, positions_px=wandered(sites.positions_px, np.array(wander_px)))
 
 
 def _specimen_sites(labelled: LabelledImage, margin_px: float) -> Sites:
@@ -67,6 +77,7 @@ def _specimen_sites(labelled: LabelledImage, margin_px: float) -> Sites:
     if scan:
         shape = labelled.image.shape
         sites = replace(sites, positions_px=move_systematically(sites.positions_px, ScanConfig(**scan), shape))
+    sites = _where_seen(sites, labelled)
     limit = np.array(labelled.image.shape) - 1 + margin_px
     return sites.where(np.asarray(((sites.positions_px >= -margin_px) & (sites.positions_px <= limit)).all(1)))
 

@@ -219,11 +219,13 @@ def follow_scan(
     if not (scan.drift_scale or scan.drift_shear or scan.flyback_px or scan.wander_px):
         return dict(labels)
     positions, columns = (
-        _wandered(move_systematically(labels[n], scan, shape), wandered_px) for n in ("positions_px", "columns_px")
+        wandered(move_systematically(labels[n], scan, shape), wandered_px) for n in ("positions_px", "columns_px")
     )
     seen, parameters = _inside(positions, shape), dict(labels["parameters"])
     if "kinds" in parameters:
         parameters["kinds"] = _chosen(parameters["kinds"], seen)
+    if wandered_px is not None and wandered_px.any():
+        parameters["wander_px"] = wandered_px.round(4).tolist()
     return {
         **labels,
         "positions_px": positions[seen],
@@ -234,7 +236,7 @@ def follow_scan(
     }
 
 
-def _wandered(points: Float, wandered_px: Float | None) -> Float:
+def wandered(points: Float, wandered_px: Float | None) -> Float:
     """Where points ``(N, 2)`` are seen by rows that look beside their place."""
     if wandered_px is None or not len(points):
         return points

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 
 from napari_stem_gan.crystal.config import DefectConfig, SpecimenConfig
 from napari_stem_gan.simulate.aberrations import names_file, optics_with, read_aberrations
@@ -133,6 +134,13 @@ class SimulateConfig:
         """The optics with the known aberrations; ValueError where a file of them cannot be read."""
         return self.with_known_aberrations(self.optics)
 
+    @property
+    def known_aberrations(self) -> tuple[str, ...]:
+        """Coefficients (``C12`` …) whose size the known aberrations give; ValueError as for `probe`."""
+        one, other = (self.with_known_aberrations(base) for base in (OpticsConfig(), _strong_aberrations()))
+        names = [f.name for f in fields(OpticsConfig) if re.fullmatch(r"C\d\d", f.name)]
+        return tuple(n for n in names if getattr(one, n) == getattr(other, n))
+
     def with_known_aberrations(self, optics: OpticsConfig) -> OpticsConfig:
         """Other optics with the known aberrations; ValueError where a file of them cannot be read."""
         return optics_with(optics, read_aberrations(self.aberrations))
@@ -148,3 +156,8 @@ class SimulateConfig:
             raise ValueError(f"frames must lie between 1 and 1000, got {self.frames}; try 1")
         if not names_file(self.aberrations):  # a file is read when it is used
             self.with_known_aberrations(self.optics)
+
+
+def _strong_aberrations() -> OpticsConfig:
+    """Every aberration switched on."""
+    return OpticsConfig(**{f.name: 0.5 for f in fields(OpticsConfig) if re.fullmatch(r"(C|phi)\d\d", f.name)})

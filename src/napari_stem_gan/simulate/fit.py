@@ -7,6 +7,7 @@ probe (`fit_optics`) and the contamination (`fit_background`) of what is left.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -101,7 +102,9 @@ class SessionFit:
         }
 
 
-def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | None = None) -> SessionFit:
+def fit_session(
+    image: STEMImage, match: LatticeMatch, optics: OpticsConfig | None = None, known: Collection[str] = ()
+) -> SessionFit:
     """Fit the simulation to an accepted match; of large images to the middle 1024 × 1024 px.
 
     Parameters
@@ -113,6 +116,8 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     optics
         Beam energy, convergence and detector angles; None: 80 kV, 25 mrad, 63–200 mrad. Its source size is replaced,
         and its defocus, astigmatism, coma and three-fold astigmatism as far as the image tells them.
+    known
+        Those of the latter (``C10``, ``C12``, ``C21``, ``C23``) that are exactly as in `optics`.
 
     Raises
     ------
@@ -125,7 +130,7 @@ def fit_session(image: STEMImage, match: LatticeMatch, optics: OpticsConfig | No
     split, rows, scan, spread, errors = _rows(image, match)
     rest = without_rows(split, rows)
     noise = measure_noise(split, rest, band_limit(base) * size)
-    probe = fit_optics(split, match, base, spread, DetectorConfig(tail_px=noise.tail_px))
+    probe = fit_optics(split, match, base, spread, DetectorConfig(tail_px=noise.tail_px), known)
     background = measure_background(
         split, rest, noise, contrast=probe.scale * probe.contrast, pixel_size_A=size,
         column_jitter_px=DefectConfig().jitter_A / size, band_limit_per_px=band_limit(base) * size,

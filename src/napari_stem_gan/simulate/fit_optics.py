@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +60,12 @@ class OpticsFit:
 
 
 def fit_optics(
-    image: LatticeImage, match: LatticeMatch, optics: OpticsConfig, spread_px: Float, detector: DetectorConfig
+    image: LatticeImage,
+    match: LatticeMatch,
+    optics: OpticsConfig,
+    spread_px: Float,
+    detector: DetectorConfig,
+    given: Collection[str] = (),
 ) -> OpticsFit:
     """Fit source size and scale to the average cell; the blur of jitter and detector is known and not counted twice.
 
@@ -75,6 +81,8 @@ def fit_optics(
         How far rows are displaced along y and x (standard deviation).
     detector
         With the fitted tail.
+    given
+        Aberrations that are exactly as in `optics`.
     """
     sharp = replace(optics, source_size_fwhm_A=0.0)
     clean = _clean_image(match, sharp)
@@ -101,7 +109,7 @@ def fit_optics(
         data=data, error=_reflection_error(data, image.spread), columns=columns * known[:, None],
         frequency_per_A=np.stack([g_y, g_x], 1) / size, frequency_per_px=np.stack([g_y, g_x], 1), indices=hk,
     ).below(optics)  # fmt: skip
-    found = fit_probe(cell, optics)
+    found = fit_probe(cell, optics, given)
     physical = _solve(columns, whole)
     expected = float(np.linalg.norm(cell.columns @ physical * found.factor))
     power = max(float((np.abs(cell.data) ** 2).sum()) - len(cell.data) * image.spread**2, 1e-30)

@@ -79,7 +79,7 @@ def adapt(
     seed_everything(config.seed)
     cyclegan, finder = CycleGAN.from_file(PRETRAINED, device), Finder.load(device=device)
     try:
-        fits = yield from fit_images(good, "adapt", stop, None if simulate is None else simulate.probe)
+        fits = yield from fit_images(good, "adapt", stop, simulate)
     except Stopped:
         return SessionModel(finder, cyclegan, {"finder": "stopped early; the shipped finder is kept"})
     session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed, simulate or SimulateConfig())

@@ -163,7 +163,7 @@ def simulate(
 
     good = accepted(images, matches)
     yield Progress(stage="simulate", fraction=0.0, message="fitting optics, dose and contamination to the images")
-    fits = yield from fit_images(good, "simulate", stop, config.probe)
+    fits = yield from fit_images(good, "simulate", stop, config)
     drawn: list[LabelledImage] = []
     for labelled in session_pairs([m for _, m in good[: len(fits)]], fits, config):
         check(stop)

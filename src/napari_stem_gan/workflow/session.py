@@ -11,7 +11,7 @@ from napari_stem_gan.image import STEMImage
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 
 if TYPE_CHECKING:
-    from napari_stem_gan.simulate.config import OpticsConfig
+    from napari_stem_gan.simulate.config import SimulateConfig
     from napari_stem_gan.simulate.fit import SessionFit
 
 MOST_FITS = 6
@@ -34,14 +34,15 @@ def accepted(images: Sequence[STEMImage], matches: Sequence[LatticeMatch]) -> li
 
 
 def fit_images(
-    good: Matched, stage: str, stop: threading.Event | None, optics: OpticsConfig | None = None
+    good: Matched, stage: str, stop: threading.Event | None, config: SimulateConfig | None = None
 ) -> Steps[list[SessionFit]]:
-    """Fit the simulation to the first few matched images, from the beam energy and detector angles of `optics`."""
+    """Fit the simulation to the first few matched images, with the beam, detector and known aberrations of `config`."""
     from napari_stem_gan.simulate.fit import fit_session
 
+    probe, known = (None, ()) if config is None else (config.probe, config.known_aberrations)
     fits = []
     for image, lattice in good[:MOST_FITS]:
         check(stop)
         yield Progress(stage=stage, fraction=0.0, message=f"fitting optics, dose and contamination to {image.name}")
-        fits.append(fit_session(image, lattice, optics))
+        fits.append(fit_session(image, lattice, probe, known))
     return fits
