@@ -25,7 +25,7 @@ QUANTILES = (0.01, 0.99)
 RING_PX = 18
 BELOW_PX = 12  # pyqtgraph clips the label of a lower axis
 POSITION_ERROR, PM_PER_NM = "position_error_nm", 1000
-SHADE = (0, 0, 0, 150)
+HEADROOM = 0.45  # above the curves, for the legend
 GREY, BAND = (150, 150, 150), (150, 150, 150, 70)
 EMPTY = "Press Next, or select one point of the defects layer, to see what speaks for it."
 
@@ -102,6 +102,9 @@ class EvidenceCard(QWidget):
         self.line.plot(x, profile.values, pen=pg.mkPen(SKY, width=2), name="here", connect="finite")
         self.line.addItem(pg.InfiniteLine(0.0, pen=pg.mkPen(ORANGE, width=1, style=Qt.DotLine)))
         self.line.setXRange(x[0], x[-1], padding=0.0)
+        every = np.concatenate([profile.values, profile.usual])
+        low, high = (float(q) for q in np.nanquantile(every, (0, 1)))
+        self.line.setYRange(low, high + HEADROOM * (high - low), padding=0.02)
 
     def _build(self) -> None:
         column = QVBoxLayout(self)
@@ -122,7 +125,7 @@ class EvidenceCard(QWidget):
         self.line.hideAxis("left")
         self.line.getAxis("bottom").enableAutoSIPrefix(False)
         self.line.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_PX)
-        self.line.addLegend(offset=(-1, 1), labelTextSize="7pt", brush=SHADE)
+        self.line.addLegend(offset=(-1, 1), labelTextSize="7pt", colCount=2)
         for widget in (self.numbers, self.crops, self.line):
             column.addWidget(widget)
 

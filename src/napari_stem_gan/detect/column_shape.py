@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 HIGHEST_ORDER = 6
-REACH_SIGMAS = 2.8
+REACH_SIGMAS = 2.5
 WIDTH = ((2, 0), (0, 2))
 ORDERS = tuple(
     (m, n) for m in range(HIGHEST_ORDER + 1) for n in range(HIGHEST_ORDER + 1) if 2 <= m + n <= HIGHEST_ORDER
