@@ -30,11 +30,11 @@ from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.fit import SessionFit
-from napari_stem_gan.simulate.fit_aberrations import decay_transfer
 from napari_stem_gan.simulate.fit_lattice import SIDE_PX, LatticeImage, split_lattice
 from napari_stem_gan.simulate.fit_noise import tail_transfer
 from napari_stem_gan.simulate.fit_scan import Rows, measure_rows, row_spread, straightened, without_rows
 from napari_stem_gan.simulate.probe import band_limit
+from napari_stem_gan.simulate.probe_problem import decay_transfer
 
 FILLED = 0.5  # confidence of a defect that is filled up
 MARGIN_CELLS = 2.0
