@@ -26,6 +26,7 @@ from napari_stem_gan.image import FloatImage
 SEARCH_PX, PEAK_PX = 5, 7
 NEAR = 0.3  # of the neighbour distance: what is this near a site belongs to it
 LOWEST_PEAK = 0.02
+STRONG_PEAK, AROUND, MOST_AROUND = 0.3, 1.5, 2  # a score; in lattice constants; a second grain has ten
 CERTAIN = 1e-5
 BETWEEN, ALONE = "between", "alone"
 ADATOM = FINDER_CLASSES.index(ADATOM_KIND)
@@ -116,7 +117,7 @@ def at_sites(
 def between_sites(
     heat: Heat, frame: Frame, sites: Sites, crystallinity_at: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Candidates:
-    """Peaks of the adatom map that lie on no site."""
+    """Peaks of the adatom map that lie on no site; where they crowd, another lattice than this one is there."""
     metal = np.array([c.role == "metal" for c in sites.material.columns])[sites.column]
     near_px = NEAR * sites.material.neighbour_distance_A / sites.material.constant_A * CONSTANT_PX
     peaks = _peaks(heat.maps[ADATOM])
@@ -125,7 +126,17 @@ def between_sites(
     fine = heat.planes[0]
     bright = float(np.median(_at(fine, frame.to_network(sites.positions_px[metal])))) if metal.any() else 1.0
     positions = frame.to_image(peaks)
-    return _peak_candidates(heat, peaks, positions, BETWEEN, crystallinity_at(positions), max(bright, 0.1))
+    found = _peak_candidates(heat, peaks, positions, BETWEEN, crystallinity_at(positions), max(bright, 0.1))
+    return replace(found, crystallinity=np.where(_crowded(peaks, found.scores[:, ADATOM]), 0.0, found.crystallinity))
+
+
+def _crowded(peaks: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Peaks ``(N, 2)`` with more strong ones around them than single adatoms have."""
+    strong = peaks[scores >= STRONG_PEAK]
+    if len(strong) <= MOST_AROUND:
+        return np.zeros(len(peaks), bool)
+    around = cKDTree(strong).query_ball_point(peaks, AROUND * CONSTANT_PX, return_length=True)
+    return np.asarray(around - (scores >= STRONG_PEAK) > MOST_AROUND)
 
 
 def alone(heat: Heat, frame: Frame) -> Candidates:

@@ -28,7 +28,7 @@ CLASSES = {
 FEATURES = len(FINDER_CLASSES) + 6
 HIDDEN = 16
 SITES = ("anion", "metal")
-DOUBT, ROUNDS = 100.0, 50
+DOUBT, ROUNDS, LARGEST_ODDS = 100.0, 50, 2.0
 RAREST = 3e-4  # a class with a smaller share was hardly seen
 
 
@@ -66,8 +66,10 @@ class Fusion:
         """How much commoner each class is among these candidates of one image than where the fusion was fitted.
 
         Expectation maximisation of the shares, from all sites of the image together; so a crystal without defects is
-        not given the share of those that were simulated. The simulated share counts as `DOUBT` sites. 1 for classes
-        that were hardly simulated, for candidates that are no sites, and for a fusion that does not know its shares.
+        not given the share of those that were simulated. The simulated share counts as `DOUBT` sites, and no class may
+        be more than `LARGEST_ODDS` times as common: where the lattice is not the crystal's, everything would become a
+        defect. 1 for classes that were hardly simulated, for candidates that are no sites, and for a fusion that does
+        not know its shares.
 
         References
         ----------
@@ -80,7 +82,7 @@ class Fusion:
         found = self.probabilities(features, role)
         for _ in range(ROUNDS):
             share = (_normalised(found * odds).sum(0) + DOUBT * usual) / (len(found) + DOUBT)
-            odds = np.where(known, share / usual, 1.0)
+            odds = np.where(known, np.minimum(share / usual, LARGEST_ODDS), 1.0)
         return odds
 
 
