@@ -17,6 +17,7 @@ from qtpy.QtCore import QSettings
 
 from napari_stem_gan.app import simulate_panel
 from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.detect.known_answer import KnownAnswer
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import LabelledImage, STEMImage
 from napari_stem_gan.workflow.simulated import SimulatedSession
@@ -122,6 +123,11 @@ class FakeWorkflow:
         yield from self._steps("detect", stop)
         return [detection(image) for image in images]
 
+    def known_answer(self, images, matches, config, *, detections=None, model=None, device="auto", stop=None):
+        self.calls.append("known answer")
+        yield FakeProgress("detect", 0.9)
+        return KnownAnswer(np.array([0.9, 0.9, 0.6, 0.0]), np.array([0.7]), 100.0, ("a",))
+
     def provenance(self, images, matches, *, configs, model=None):
         return {"images": [{"image": image.name, "sha256": image.sha256} for image in images], "threshold": 0.0}
 
@@ -139,7 +145,7 @@ class FakeWorkflow:
         restored = yield from self.restore(images, config.restore, stop=stop)
         sims = SimulatedSession((labelled(0),))
         found = {"matches": matches, "simulated": sims, "translated": sims, "detections": detections}
-        return SimpleNamespace(**found, restored=restored, model=FakeModel(), report={})
+        return SimpleNamespace(**found, restored=restored, model=FakeModel(), report={}, known_answer=None)
 
 
 class FakeModel:

@@ -33,6 +33,7 @@ def test_adaptation_ends_with_a_usable_model_and_a_report(small, images, matches
     assert any(p.losses for p in seen)
     assert "F1" in model.report["finder"]
     assert set(model.report["held_out_f1"]) >= {"as shipped", "as shipped, calibrated today"}
+    assert all(text.startswith("expect") for text in model.report["known_answer"].values())
     assert isinstance(model.finder, Finder)
 
 

@@ -16,6 +16,7 @@ from napari_stem_gan.app.panel import StepPanel
 from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.symbols import legend
 from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.known_answer import KnownAnswer
 
 SLIDER_STEPS = 1000
 CANDIDATE_FLOOR = 0.05  # the finder keeps all candidates above, so that the slider needs no new inference
@@ -43,6 +44,7 @@ class DetectPanel(StepPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._session_model: Any = None
+        self._answer: KnownAnswer | None = None
         self._threshold = DetectConfig().threshold
         super().__init__(parent)
 
@@ -79,6 +81,8 @@ class DetectPanel(StepPanel):
             self.list_models(choose=SESSION)
         if outcome.detections is None:
             return ""
+        self._answer = outcome.known_answer
+        self._show_threshold()
         self.save.setEnabled(True)
         count = sum(len(one.points.filter(self._threshold)) for one in outcome.detections)
         return f"{count} point{'s' if count != 1 else ''} above {self._threshold:.2f}"
@@ -124,7 +128,12 @@ class DetectPanel(StepPanel):
         self.models.addItem(SHIPPED, None)
         self.models.addItem(FILE, FILE)
         rows = QFormLayout()
+        self.expected = QLabel()
+        self.expected.setWordWrap(True)
+        self.expected.setToolTip("Measured on vacancies planted into these images, and on them without their defects")
+        self.expected.hide()
         rows.addRow("Threshold", line)
+        rows.addRow(self.expected)
         rows.addRow("Model", self.models)
         self.rows.insertLayout(1, rows)
         self.curation = CurationRow()
@@ -155,6 +164,8 @@ class DetectPanel(StepPanel):
 
     def _show_threshold(self) -> None:
         self.number.setText(f"{self._threshold:.2f}")
+        self.expected.setText("" if self._answer is None else self._answer.sentence(self._threshold))
+        self.expected.setVisible(self._answer is not None)
 
     def _on_model(self, index: int) -> None:
         if self.models.itemData(index) != FILE:

@@ -89,6 +89,7 @@ class Outcome:
     translated: Sequence[Any] | None = None
     model: Any = None
     detections: Sequence[Any] | None = None
+    known_answer: Any = None
     restored: Sequence[Any] | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -209,8 +210,15 @@ def _detect(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     detections = yield from workflow.detect(
         images, matches, config, model=request.model, device=request.device, stop=stop
     )
+    answer = None
+    if config.known_answer:
+        more = {"model": request.model, "device": request.device, "stop": stop}
+        answer = yield from workflow.known_answer(images, matches, config, detections=detections, **more)
     record = provenance(request, workflow, images, matches, request.model)
-    return Outcome(step="detect", sources=request.sources, matches=matches, detections=detections, provenance=record)
+    return Outcome(
+        step="detect", sources=request.sources, matches=matches, detections=detections, known_answer=answer,
+        provenance=record,
+    )  # fmt: skip
 
 
 def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
@@ -224,6 +232,7 @@ def _run(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     more = {"device": request.device, "folder": request.folder, "decisions": request.decided()}
     result = yield from workflow.run(images, config, matches=request.matches, stop=stop, **more)
     found = {name: getattr(result, name) for name in ("matches", "simulated", "translated", "detections", "restored")}
+    found["known_answer"] = result.known_answer
     record = provenance(request, workflow, images, result.matches, result.model)
     return Outcome(
         step="run", sources=request.sources, model=result.model, report=result.report, provenance=record, **found,

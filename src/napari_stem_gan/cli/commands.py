@@ -167,7 +167,13 @@ def detect(options: Any, job: Job) -> Answer:
     table = workflow.write_table(options.out, images, matches, detections, configs=configs, model=options.model)
     searched = sum(found.accepted for found in matches)
     text = f"{len(table)} defects on {searched} of {len(images)} images are in {options.out}"
-    return text, {"points": len(table), "images": len(images), "matched": searched, "out": str(options.out)}
+    result = {"points": len(table), "images": len(images), "matched": searched, "out": str(options.out)}
+    if config.known_answer:
+        where = {"model": options.model, "device": options.device, "seed": options.seed, "stop": job.stop}
+        answer = job.finish(workflow.known_answer(images, matches, config, detections=detections, **where))
+        text = f"{text}\n{answer.sentence(config.threshold)}"
+        result["known_answer"] = answer.to_dict(config.threshold)
+    return text, result
 
 
 def restore(options: Any, job: Job) -> Answer:

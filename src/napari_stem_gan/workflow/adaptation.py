@@ -228,7 +228,8 @@ def _tune(
     if training.done >= 20:
         candidates["tuned"] = Finder(training.average, finder.fusion, finder.device)
     data: dict[str, list[SiteData]] = {name: [] for name in candidates}
-    while (len(data["as shipped"]) < 3 or clock.left(CALIBRATED) > clock.seconds() * 0.02) and len(data["as shipped"]) < 20:
+    pairs = data["as shipped"]
+    while (len(pairs) < 3 or clock.left(CALIBRATED) > clock.seconds() * 0.02) and len(pairs) < 20:
         if stop and stop.is_set():
             break
         labelled = session.draw(session.rng)

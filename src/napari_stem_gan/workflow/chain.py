@@ -13,6 +13,7 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import LatticeMatch, match, snap
 from napari_stem_gan.crystal.materials import find_material
 from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.known_answer import KnownAnswer
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import ImageError, LabelledImage, STEMImage
@@ -20,6 +21,7 @@ from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
 from napari_stem_gan.workflow.adaptation import adapt
+from napari_stem_gan.workflow.known_trial import known_answer
 from napari_stem_gan.workflow.model import SessionModel, load_finder
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 from napari_stem_gan.workflow.session import accepted, fit_images
@@ -61,6 +63,7 @@ class SessionResult:
     restored: Sequence[Restored]
     table: PointTable
     report: dict[str, Any]
+    known_answer: KnownAnswer | None = None
 
 
 def match_images(
@@ -262,11 +265,19 @@ def run(
     check(stop)
     translated = [model.translate(labelled) for labelled in simulated]
     detections = yield from detect(images, matches, config.detect, model=model, device=device, stop=stop)
+    report: dict[str, Any] = {"adapt": model.report}
+    answer = None
+    if config.detect.known_answer:
+        answer = yield from known_answer(
+            images, matches, config.detect, detections=detections, model=model, device=device, stop=stop
+        )
+        report["known_answer"] = answer.to_dict(config.detect.threshold)
     restored = yield from restore(images, config.restore, device=device, stop=stop)
     table = PointTable.concat(d.points.filter(config.detect.threshold) for d in detections)
     result = SessionResult(
         images=images, matches=matches, simulated=simulated, translated=translated, model=model,
-        detections=detections, restored=restored, table=table, report={"adapt": model.report},
+        detections=detections, restored=restored, table=table, report=report,
+        known_answer=answer,
     )  # fmt: skip
     if folder is not None:
         write_run(result, config, Path(folder))
