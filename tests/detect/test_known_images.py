@@ -6,9 +6,9 @@ from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import match
-from napari_stem_gan.detect.frame import make_frame
 from napari_stem_gan.detect.known_images import Today, middle_of, planted, take_apart, without_defects
 from napari_stem_gan.detect.lattice_evidence import site_evidence
+from napari_stem_gan.detect.positions import fit_columns
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.fit import fit_session
@@ -32,8 +32,7 @@ def today(vacancies) -> Today:
 def ratios(image: STEMImage, today: Today) -> tuple[np.ndarray, np.ndarray]:
     """Sites on an image and how bright their columns are against their neighbours."""
     sites = today.match.sites(image.shape)
-    frame = make_frame(image.shape, 3.282 / 0.2)
-    return sites.positions_px, site_evidence(image.data, frame, sites, today.match.fwhm_A / 0.2).ratio
+    return sites.positions_px, site_evidence(fit_columns(image.data, sites, today.match.fwhm_A / 0.2), sites).ratio
 
 
 def inner(today: Today, count: int) -> np.ndarray:

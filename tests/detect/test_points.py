@@ -114,7 +114,8 @@ def test_an_adatom_between_columns_is_a_point_and_one_on_a_column_is_the_sites()
 def test_columns_of_another_lattice_are_no_adatoms():
     sites, frame = grid_sites(), make_frame((120, 120), 16.0)
     heat = heat_of(frame)
-    lone, grain = np.array([[100.0, 20.0]]), np.array([[50.0 + 9 * i, 60.0 + 9 * j] for i in range(4) for j in range(4)])
+    lone = np.array([[100.0, 20.0]])
+    grain = np.array([[50.0 + 9 * i, 60.0 + 9 * j] for i in range(4) for j in range(4)])
     heat.maps[ADATOM] = 0.9 * paint(frame.network_shape, frame.to_network(np.concatenate([lone, grain])))
     found = between_sites(heat, frame, sites, lambda p: np.ones(len(p)))
     alive = found.positions_px[found.crystallinity > 0]
