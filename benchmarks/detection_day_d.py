@@ -1,4 +1,4 @@
-"""Vacancies of the pseudo-experimental session day_d: F1 of the finder as shipped, or of a session model.
+"""Vacancies of the pseudo-experimental session day_d: F1, average precision and calibration, as shipped or adapted.
 
     python benchmarks/detection_day_d.py [--model session.safetensors] [--images test]
 """
@@ -15,6 +15,7 @@ import numpy as np
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.evaluate import evaluate_points, summary
+from napari_stem_gan.detect.scoring import average_precision, calibration_error, ranked_hits
 from napari_stem_gan.io import read_images
 from napari_stem_gan.workflow import consume, detect, match_images
 
@@ -44,9 +45,13 @@ def main() -> None:
     found = consume(detect(images, matches, DetectConfig(threshold=args.threshold), model=args.model))
     seconds = time.perf_counter() - matched
     totals: dict[float, list] = {}
+    confidence, hits, count = [], [], 0
     for path, image, detection in zip(paths, images, found, strict=True):
         true, radius = truth(path.with_suffix(".truth.csv")), RADIUS_NM / image.pixel_size_nm
         points = detection.points.where(detection.points["defect"] == "V_Se")
+        confidence.append(points["confidence"])
+        hits.append(ranked_hits(points.positions_px, points["confidence"], true, radius))
+        count += len(true)
         for threshold in sorted({args.threshold, *np.arange(0.1, 0.95, 0.1).round(2)}):
             result = evaluate_points(points.filter(threshold).positions_px, true, radius)
             total = totals.setdefault(threshold, [0, 0, 0, []])
@@ -57,6 +62,9 @@ def main() -> None:
                 print(f"{path.stem:10s} P {s.precision:.3f} R {s.recall:.3f} F1 {s.f1:.3f} rms {s.rms_px:.2f} px")
     s = summary(*totals[args.threshold], radius)
     print(f"{'all':10s} P {s.precision:.3f} R {s.recall:.3f} F1 {s.f1:.3f} rms {s.rms_px:.2f} px")
+    sure, right = np.concatenate(confidence), np.concatenate(hits)
+    precision, error = average_precision(sure, right, count), calibration_error(sure, right)
+    print(f"average precision {precision:.3f}, calibration error {error:.3f} ({len(sure)} candidates, {count} true)")
     print("F1 by threshold:", " ".join(f"{t:.1f}:{summary(*v, radius).f1:.3f}" for t, v in sorted(totals.items())))
     print(f"match {(matched - start) / len(images):.1f} s, detect {seconds / len(images):.1f} s an image")
 
