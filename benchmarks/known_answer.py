@@ -5,10 +5,10 @@
 
 The days are those of detection_drawn_days.py. Predicted: from vacancies planted into the images and from the images
 with their defects filled up; the test sees no truth. True: single anion vacancies that are found by their name within
-half the distance of nearest columns, and points that are no defect of any kind. "z" is the difference over the joint
-standard error of both counts (of recall: binomial; of false points: Poisson, at least one point); it should scatter
-by 1. The last lines give the mean and the root mean square of z over all days, pooled rates, and the time of the test
-over that of detection.
+half the distance of nearest columns, and reported single vacancies where there is no defect of any kind. "z" is the
+difference over the joint standard error of both counts (of recall: binomial; of false vacancies: Poisson, at least
+one); it should scatter by 1. The last lines give the mean and the root mean square of z over all days, pooled rates,
+and the time of the test over that of detection.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def true_answer(points: PointTable, truth: tuple[np.ndarray, np.ndarray], radius
     for index, place in enumerate(places[kinds == "V_X"]):
         near = np.hypot(*(vacancies.positions_px - place).T) <= radius_px
         best[index] = vacancies["confidence"][near].max() if near.any() else 0.0
-    apart = cKDTree(places).query(points.positions_px)[0] if len(places) else np.full(len(points), np.inf)
-    return KnownAnswer(best, points["confidence"][apart > radius_px], area_nm2)
+    apart = cKDTree(places).query(vacancies.positions_px)[0] if len(places) else np.full(len(vacancies), np.inf)
+    return KnownAnswer(best, vacancies["confidence"][apart > radius_px], area_nm2)
 
 
 def errors(answer: KnownAnswer, threshold: float) -> np.ndarray:

@@ -16,7 +16,7 @@ class DetectConfig:
     tile_px: int = 512
     """Side of the tiles in pixels; smaller needs less memory."""
     known_answer: bool = False
-    """Plant vacancies into today's images to measure how many are found and how many points are false (slower)."""
+    """Plant vacancies into today's images to measure how many are found and how many are false (slower)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:

@@ -1,4 +1,7 @@
-"""What a known-answer test says: how many planted vacancies are found, and how many points are false, by threshold.
+"""What a known-answer test says: how many planted vacancies are found, and how many are false, by threshold.
+
+It speaks of vacancies alone. Contamination that looks like an adatom or a foreign atom is filled up with the defects,
+so that the image without defects does not tell how many bright points are false.
 
 The test itself is in `known_trial`, the images it is made on in `known_images`.
 """
@@ -30,7 +33,7 @@ class Expectation:
     found, found_low, found_high
         Share of single vacancies that are found, 0 to 1, and its Clopper-Pearson interval; NaN if none was planted.
     false_per_100nm2, false_low, false_high
-        Points on 100 nm² that are no defects, and the Garwood interval; NaN if no area was looked at.
+        Single vacancies reported on 100 nm² where there is none, and the Garwood interval; NaN without any area.
     """
 
     threshold: float
@@ -43,8 +46,8 @@ class Expectation:
 
     @property
     def sentence(self) -> str:
-        """E.g. ``expect 2 false points per 100 nm² (0.7 to 5), 94 % found (88 to 98 %)``."""
-        false = f"{_number(self.false_per_100nm2)} false points per 100 nm²"
+        """E.g. ``expect 2 false vacancies per 100 nm² (0.7 to 5), 94 % found (88 to 98 %)``."""
+        false = f"{_number(self.false_per_100nm2)} false vacancies per 100 nm²"
         between = f"{_number(self.false_low)} to {_number(self.false_high)}"
         share = f"{_percent(self.found)} % found ({_percent(self.found_low)} to {_percent(self.found_high)} %)"
         return f"expect {false} ({between}), {share}"
@@ -59,7 +62,7 @@ class KnownAnswer:
     planted
         Confidence of each planted vacancy, 0 where no point was there, shape ``(N,)``.
     false
-        Confidence of each point on the images without defects, shape ``(M,)``.
+        Confidence of each single vacancy reported on the images without defects, shape ``(M,)``.
     area_nm2
         Area of those images.
     images
