@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -251,7 +252,7 @@ class Finder:
                 f"{match.material} must be matched before vacancies can be found: {match.reason}; check the pixel size"
             )
         sites, evidence = columns.inner, columns.evidence
-        crystallinity = np.where(_off_rim(sites, match, image.shape), _crystallinity(match, sites), 0.0)
+        crystallinity = np.where(_off_rim(sites, match, image.shape), _crystallinity(match, sites.positions_px), 0.0)
         found = points_room.points_by_evidence(sites, evidence, crystallinity)
         note = f"the finder knows monolayer dichalcogenides; on {match.material} lattice evidence worked alone"
         maps = np.zeros((len(FINDER_CLASSES), *image.shape), np.float16)
@@ -276,10 +277,7 @@ def _candidates(heat: Heat, match: LatticeMatch, frame: Frame, columns: Columns 
     if columns is None:
         return alone(heat, frame)
 
-    def crystallinity(positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.ones(len(positions_px)) if match.warp is None else match.warp.crystallinity_at(positions_px)
-
-    sites = columns.inner
+    sites, crystallinity = columns.inner, partial(_crystallinity, match)
     on = at_sites(heat, frame, sites, columns.evidence, crystallinity(sites.positions_px))
     return Candidates.joined([on, between_sites(heat, frame, sites, crystallinity)])
 
@@ -289,8 +287,8 @@ def _placed(match: LatticeMatch, columns: Columns | None, found: points_room.Poi
     return unplaced(found) if columns is None else place_points(match, columns.sites, columns.fit, found)
 
 
-def _crystallinity(match: LatticeMatch, sites: Sites) -> NDArray[np.float64]:
-    return np.ones(len(sites)) if match.warp is None else match.warp.crystallinity_at(sites.positions_px)
+def _crystallinity(match: LatticeMatch, positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.ones(len(positions_px)) if match.warp is None else match.warp.crystallinity_at(positions_px)
 
 
 def _off_rim(sites: Sites, match: LatticeMatch, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.finder import Finder
 from napari_stem_gan.detect.known_answer import KnownAnswer
 from napari_stem_gan.detect.known_images import FILLED, NEAR, Today, middle_of, planted, take_apart, without_defects
+from napari_stem_gan.detect.points import LEAST_CRYSTALLINITY
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.simulate.fit import fit_session
@@ -28,7 +29,6 @@ LIKELY = 0.3  # confidence of a point that is kept away from
 SURE = 0.8  # confidence of the vacancies that tell how bright a column with one atom is
 PAIR_LEFT, PAIR_LEFT_ERROR = 0.5 / PAIR_STACK_FACTOR, 0.03
 RATIO_ERROR = 0.02  # of the brightness ratio beside its scatter: overlap with neighbours
-CRYSTALLINE = 0.6
 
 
 def known_answer(
@@ -146,7 +146,7 @@ def choose(today: Today, points: PointTable, rng: np.random.Generator) -> NDArra
 def _crystalline(match: LatticeMatch, sites: Sites) -> NDArray[np.bool_]:
     if match.warp is None:
         return np.ones(len(sites), bool)
-    return np.asarray(match.warp.crystallinity_at(sites.positions_px) >= CRYSTALLINE)
+    return np.asarray(match.warp.crystallinity_at(sites.positions_px) >= LEAST_CRYSTALLINITY)
 
 
 def _confidence(points: PointTable, today: Today, chosen: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -14,10 +14,9 @@ from napari_stem_gan.crystal.defects import ANION_FOREIGN, FINDER_CLASSES, METAL
 from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.structure import Sites
 from napari_stem_gan.detect.candidates import ALONE, BETWEEN, Candidates
-from napari_stem_gan.detect.fusion import CLASSES, Fusion
+from napari_stem_gan.detect.fusion import CLASSES, SITES, Fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence
 
-ROLES = ("anion", "metal")
 SURE, LARGEST_STEP = (0.01, 0.99), 3.0
 LOWEST_CONFIDENCE = 0.05
 LEAST_CRYSTALLINITY = 0.6  # at a rim, where columns end for no defect, half of a site's surroundings are crystal
@@ -98,9 +97,9 @@ def _sublattices(
     candidates: Candidates, kinds: NDArray[np.str_], material: Material
 ) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
     """Element of the site (without a lattice: that such a defect is on), and the same with what adatoms lie on."""
-    element = {role: next((c.sublattice for c in material.columns if c.role == role), "") for role in ROLES}
+    element = {role: next((c.sublattice for c in material.columns if c.role == role), "") for role in SITES}
     guess = np.where(np.isin(kinds, ("V_M", "S_M")), element["metal"], element["anion"])
-    adatom, on_site = kinds == ADATOM_KIND, np.isin(candidates.roles, ROLES)
+    adatom, on_site = kinds == ADATOM_KIND, np.isin(candidates.roles, SITES)
     elements = np.where((candidates.roles == ALONE) & ~adatom, guess, candidates.sublattices)
     return elements, np.where(adatom, np.where(on_site, "top", BETWEEN), elements)
 
