@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_stem_gan.crystal.match import LatticeMatch
+from napari_stem_gan.detect.known_answer import KnownAnswer
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.report import report_text, write_report
@@ -55,6 +56,26 @@ def test_what_was_compared_is_one_line_each() -> None:
     session = make_session()
     session.report["adapt"]["candidates"] = [{"name": "as it is", "score": 1.0, "audit": {"reason": "labels are kept"}}]
     assert "- candidates\n  - as it is; score 1; labels are kept" in report_text(session, [])
+
+
+def test_the_report_prints_the_known_answer_at_every_threshold() -> None:
+    session = make_session()
+    answer = KnownAnswer(np.array([0.95, 0.65, 0.3, 0.0]), np.array([0.75]), 200.0, ("a", "b"))
+    session.report["known_answer"] = answer.to_dict(0.5)
+    text = report_text(session, [])
+    assert f"## Known answer\n\nE{answer.sentence(0.5)[1:]}.\n" in text
+    assert "4 vacancies planted into a, b, and on 200 nm²" in text
+    assert "| 0.70 | 25% (1% to 81%) | 0.5 (0.013 to 2.8) |" in text
+
+
+def test_the_report_says_why_there_is_no_known_answer() -> None:
+    session = make_session()
+    session.report["known_answer"] = KnownAnswer(note="no image has a lattice").to_dict(0.5)
+    assert "## Known answer\n\nNo known-answer test: no image has a lattice.\n" in report_text(session, [])
+
+
+def test_a_report_without_the_test_is_silent_about_it() -> None:
+    assert "Known answer" not in report_text(make_session(), [])
 
 
 def test_every_image_gets_a_picture_that_the_report_shows(tmp_path: Path) -> None:

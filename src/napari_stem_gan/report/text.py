@@ -72,6 +72,7 @@ def report_text(
         "hashes, settings and versions are in `points.json`.",
         _image_table(result),
         *([_defect_table(result)] if statistics is None else statistics_text(statistics, plots)),
+        *_known_answer(result.report.get("known_answer", {})),
         *_restoration(result),
         *_details("Adaptation", result.report.get("adapt", result.report)),
         "## Pictures",
@@ -103,6 +104,32 @@ def _defect_table(result: Session) -> str:
         if not counts:
             rows.append(f"| {_label(image)} | none | 0 | 0 |")
     return "\n".join(rows)
+
+
+def _known_answer(answer: Mapping[str, Any]) -> list[str]:
+    """What planted vacancies tell of the points, see `detect.known_answer`; without a test, why there is none."""
+    if not answer:
+        return []
+    parts = ["## Known answer", f"{answer['sentence'][:1].upper()}{answer['sentence'][1:]}."]
+    if "by_threshold" not in answer:
+        return parts
+    tested = (
+        f"Measured at the threshold {answer['threshold']:.2f} with {answer['planted']} vacancies planted into "
+        f"{', '.join(dict.fromkeys(answer['images']))}, and on {answer['area_nm2']:.0f} nm² of the same crystal with "
+        "its defects filled; 95 % intervals in parentheses. It speaks of single vacancies alone."
+    )
+    rows = ["| threshold | found | false vacancies per 100 nm² |", "|---|---|---|"]
+    for at in answer["by_threshold"]:
+        found = _between(at, "found", "found", ".0%")
+        rows.append(f"| {at['threshold']:.2f} | {found} | {_between(at, 'false_per_100nm2', 'false', '.2g')} |")
+    return [*parts, tested, "\n".join(rows)]
+
+
+def _between(values: Mapping[str, float | None], name: str, ends: str, form: str) -> str:
+    """A number and its interval; nobody knows what is None."""
+    texts = [values.get(key) for key in (name, f"{ends}_low", f"{ends}_high")]
+    number, low, high = ("unknown" if value is None else format(value, form) for value in texts)
+    return number if texts[0] is None else f"{number} ({low} to {high})"
 
 
 def _restoration(result: Session) -> list[str]:
