@@ -181,6 +181,12 @@ def test_the_card_says_numbers_in_words():
     assert "no lattice" in words({"defect": "V_Se", "confidence": 0.6}, np.nan, 0)
 
 
+def test_the_card_tells_what_happened_on_a_stack():
+    row = {"defect": "V_Se", "confidence": 0.6, "track_id": 10.0, "event": "moved+filled"}
+    assert words(row, np.nan, 0).endswith("<br>track 10, moved here, filled in the next frame")
+    assert "track" not in words(row | {"track_id": np.nan, "event": ""}, np.nan, 0)
+
+
 def test_a_saved_table_can_be_looked_at_without_a_new_search(found, bench, tmp_path, image_layer):
     found.results.curated.decide(layer_of(found), [0], REJECTED)
     path = str(tmp_path / "points.csv")

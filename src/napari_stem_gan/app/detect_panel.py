@@ -46,6 +46,7 @@ class DetectPanel(StepPanel):
         self._session_model: Any = None
         self._answer: KnownAnswer | None = None
         self._threshold = DetectConfig().threshold
+        self._linked_at = self._threshold
         super().__init__(parent)
 
     def value(self) -> DetectConfig:
@@ -81,15 +82,17 @@ class DetectPanel(StepPanel):
             self.list_models(choose=SESSION)
         if outcome.detections is None:
             return ""
-        self._answer = outcome.known_answer
+        self._answer, self._linked_at = outcome.known_answer, self._threshold
         self._show_threshold()
         self.save.setEnabled(True)
         count = sum(len(one.points.filter(self._threshold)) for one in outcome.detections)
         return f"{count} point{'s' if count != 1 else ''} above {self._threshold:.2f}"
 
-    def show_points(self, defects: Sequence[str]) -> None:
-        """Show the legend with counts."""
-        self.show_result(legend(defects) if defects else "No point above the threshold.")
+    def show_points(self, defects: Sequence[str], tracks: str = "") -> None:
+        """Show the legend with counts, and for a stack what happened over its frames."""
+        moved = f", linked at {self._linked_at:.2f}; Start links anew" if self._linked_at != self._threshold else ""
+        lines = [legend(defects) if defects else "No point above the threshold.", tracks and tracks + moved]
+        self.show_result("<br>".join(line for line in lines if line))
 
     def list_models(self, choose: str | None = None) -> None:
         """List the models anew: the session's, the shipped one, saved ones, a file."""

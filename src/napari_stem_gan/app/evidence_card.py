@@ -25,6 +25,9 @@ QUANTILES = (0.01, 0.99)
 RING_PX = 18
 BELOW_PX = 12  # pyqtgraph clips the label of a lower axis
 POSITION_ERROR, PM_PER_NM = "position_error_nm", 1000
+EVENTS = {
+    "created": "created here", "filled": "filled in the next frame", "moved": "moved here", "changed": "was another",
+}  # fmt: skip
 HEADROOM = 0.45  # above the curves, for the legend
 GREY, BAND = (150, 150, 150), (150, 150, 150, 70)
 EMPTY = "Press Next, or select one point of the defects layer, to see what speaks for it."
@@ -160,8 +163,15 @@ def words(row: Mapping[str, Any], z_here: float, like_places: int) -> str:
         ", ".join(part for part in against if part),
         here if like_places else "no lattice, so no like places",
         "" if np.isnan(error) else f"position ± {PM_PER_NM * error:.1f} pm",
+        _track(row),
     ]
     return "<br>".join(line for line in lines if line)
+
+
+def _track(row: Mapping[str, Any]) -> str:
+    """Which defect of a stack it is, and what happened to it here."""
+    number, events = _value(row, "track_id"), str(row.get("event") or "").split("+")
+    return "" if np.isnan(number) else ", ".join([f"track {number:.0f}", *(EVENTS[e] for e in events if e in EVENTS)])
 
 
 def _value(row: Mapping[str, Any], name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from napari_stem_gan.app.results import ResultLayers, place
 
 KIND = "tracks"
 LOOK = {"tail_width": 3, "tail_length": 1000, "colormap": "viridis", "hide_completed_tracks": False}
+HIDDEN = "nothing counts"  # mark of a layer that we hid, so that one the user hid stays hidden
+EVENTS = ("created", "filled", "moved", "changed")
 VERTICES = ("track_id", "frame", "y_px", "x_px")
 
 
@@ -48,3 +51,47 @@ def show_tracks(results: ResultLayers, source: Any, columns: Mapping[str, NDArra
     layer.data = data
     place(layer, geometry(source, 3))
     return layer
+
+
+def follow_tracks(results: ResultLayers) -> str:
+    """Show only tracks with a point that counts now, after the slider moved or points were decided on.
+
+    Returns
+    -------
+    str
+        How many tracks there are, and what happened on them; empty where no stack was searched.
+    """
+    told: list[NDArray[Any]] = []
+    frames = 0
+    for one, _ in results.curated.each():
+        columns, rows = one.points.columns, one.points.rows(results.curated.threshold)
+        if "track_id" not in columns or one.source.ndim != 3:
+            continue
+        frames += one.source.data.shape[0]
+        rows = rows[np.isfinite(np.asarray(columns["track_id"], float)[rows])]
+        told.append(np.stack([columns["track_id"][rows].astype(int).astype(str), columns["event"][rows]]))
+        layer = results.find(one.source, KIND)
+        if layer is not None:
+            _keep(layer, vertices(columns), columns["track_id"][rows])
+    return "" if not told else _sentence(told, frames)
+
+
+def _keep(layer: Tracks, data: NDArray[np.float64], ids: NDArray[Any]) -> None:
+    """Show some tracks; napari has no empty layer of tracks, so it is hidden while there is none."""
+    data = data[np.isin(data[:, 0], ids)]
+    if not len(data):
+        layer.metadata[HIDDEN] = layer.metadata.get(HIDDEN, False) or layer.visible
+        layer.visible = False
+        return
+    if not np.array_equal(layer.data, data):
+        layer.data = data
+    if layer.metadata.pop(HIDDEN, False):
+        layer.visible = True
+
+
+def _sentence(told: list[NDArray[Any]], frames: int) -> str:
+    """E.g. ``24 tracks over 5 frames: 1 created, 1 filled``."""
+    count = sum(len(set(ids)) for ids, _ in told)
+    events = Counter(name for _, cells in told for cell in cells for name in str(cell).split("+"))
+    happened = ", ".join(f"{events[name]} {name}" for name in EVENTS if events[name])
+    return f"{count} track{'s' if count != 1 else ''} over {frames} frames: {happened or 'nothing changed'}"

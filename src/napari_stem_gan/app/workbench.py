@@ -24,6 +24,7 @@ from napari_stem_gan.app.session import Session, lie_on_each_other, set_pixel_si
 from napari_stem_gan.app.shell import Shell
 from napari_stem_gan.app.show import show_outcome
 from napari_stem_gan.app.statistics_tools import StatisticsTools
+from napari_stem_gan.app.tracks import follow_tracks
 from napari_stem_gan.app.worker import Bridge, Ending
 from napari_stem_gan.image import ImageError
 
@@ -148,8 +149,8 @@ class Workbench(QWidget):
             show_error(str(error))
             return
         rejected = count - len(self.results.defects())
-        more = f" and {rejected} rejected ones" if rejected else ""
-        show_info(f"{count - rejected} points{more} saved to {path}")
+        more = f", and {rejected} rejected," if rejected else ""
+        show_info(f"{count - rejected} point{'s' if count - rejected != 1 else ''}{more} saved to {path}")
 
     def load_csv(self, path: str) -> None:
         """Take over the decisions of a CSV that was saved earlier."""
@@ -285,7 +286,7 @@ class Workbench(QWidget):
 
     def _show_legend(self, defects: list[str]) -> None:
         if "detect" in self.shell.panels and self.results.of_kind("defects"):
-            self.shell.panels["detect"].show_points(defects)
+            self.shell.panels["detect"].show_points(defects, follow_tracks(self.results))
 
     def _on_edited(self, event: Any = None) -> None:
         self._show_legend(self.results.defects())
