@@ -131,13 +131,17 @@ class FakeWorkflow:
     def provenance(self, images, matches, *, configs, model=None):
         return {"images": [{"image": image.name, "sha256": image.sha256} for image in images], "threshold": 0.0}
 
+    def by_polygons(self, polygons):
+        return polygons
+
     def restore(self, images, config, *, device="auto", stop=None):
         yield from self._steps("restore", stop)
         one = np.array([[20.0, 20.0]])
         restored = [STEMImage(data=image.data + 1) for image in images]
         return [SimpleNamespace(image=image, invented_px=one, erased_px=one + 5) for image in restored]
 
-    def run(self, images, config, *, device="auto", stop=None, folder=None, matches=None, decisions=None):
+    def run(self, images, config, *, device="auto", stop=None, folder=None, matches=None, decisions=None, divide=None):
+        self.seen["statistics"], self.seen["divide"] = getattr(config, "statistics", None), divide
         self.seen["folder"], self.seen["matches"], self.seen["decisions"] = folder, matches, decisions
         yield from self._steps("run", stop)
         matches = matches or [fake_match(image) for image in images]

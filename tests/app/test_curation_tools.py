@@ -201,6 +201,17 @@ def test_a_saved_table_can_be_looked_at_without_a_new_search(found, bench, tmp_p
     assert decisions(found)["V_Se"] == REJECTED
 
 
+def test_a_table_on_an_unsearched_image_is_told_of_and_can_be_saved(found, bench, tmp_path):
+    found.save_csv(str(tmp_path / "p.csv"))
+    fresh = bench()
+    panel = fresh.shell.panels["detect"]
+    assert not panel.save.isEnabled()
+    fresh.load_csv(str(tmp_path / "p.csv"))
+    settle(fresh)
+    assert "V_2Se" in panel.result.text()
+    assert panel.save.isEnabled()
+
+
 def test_a_table_of_another_image_is_refused_in_words(found, tmp_path):
     path = tmp_path / "points.csv"
     found.save_csv(str(path))

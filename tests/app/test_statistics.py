@@ -150,6 +150,28 @@ def test_tables_and_plots_are_saved(counted, tmp_path):
     assert {"density.csv", "density.png", "density_map_01.png", "statistics.json"} <= names
 
 
+def test_run_all_counts_as_the_fold_says(counted, image_layer, finish, fake, qtbot):
+    workbench, tools, view, _ = counted
+    view.set_value(replace(view.value(), regions=5, level_percent=90.0))
+    finish(workbench, "run")
+    assert (fake.seen["statistics"], fake.seen["divide"]) == (view.value(), None)
+    box = np.array([image_layer.data_to_world(c) for c in ([0, 0], [0, 9], [9, 9], [9, 0])])
+    workbench.viewer.add_layer(Shapes([box], shape_type="polygon", name="mine", units=("nm", "nm")))
+    qtbot.waitUntil(lambda: view.by.count() == 2)
+    view.by.setCurrentIndex(1)
+    finish(workbench, "run")
+    assert [name for name, _ in fake.seen["divide"]["day WSe2 001"]] == ["mine 1"]
+
+
+def test_wrong_statistics_block_run_all_and_no_single_step(bench):
+    workbench = bench()
+    view = workbench.shell.panels["detect"].statistics
+    view.form.fields["level_percent"].set_value(20.0)
+    workbench.refresh()
+    assert "level_percent must lie between 50 and 99.9" in workbench.shell.blocked("run")
+    assert workbench.shell.blocked("detect") == ""
+
+
 def test_a_setting_that_is_wrong_is_told_and_counts_nothing(counted, monkeypatch):
     _, tools, view, _ = counted
     told = []

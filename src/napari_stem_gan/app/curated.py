@@ -141,6 +141,7 @@ class CuratedLayers:
         one = self._of.get(id(source.layer))
         if one is None or self._results.find(source.layer, KIND) is None:
             self.show(source, columns, self.threshold, points.DEFAULT_SIZE_PX)
+            self.events.edited()
             return int(np.isin(columns.get("decision", []), DECIDED).sum())
         count = one.points.take_decisions(columns, one.reach_px)
         if count:

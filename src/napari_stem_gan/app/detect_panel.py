@@ -84,7 +84,6 @@ class DetectPanel(StepPanel):
             return ""
         self._answer, self._linked_at = outcome.known_answer, self._threshold
         self._show_threshold()
-        self.save.setEnabled(True)
         count = sum(len(one.points.filter(self._threshold)) for one in outcome.detections)
         return f"{count} point{'s' if count != 1 else ''} above {self._threshold:.2f}"
 
@@ -92,6 +91,7 @@ class DetectPanel(StepPanel):
         """Show the legend with counts, and for a stack what happened over its frames."""
         moved = f", linked at {self._linked_at:.2f}; Start links anew" if self._linked_at != self._threshold else ""
         lines = [legend(defects) if defects else "No point above the threshold.", tracks and tracks + moved]
+        self.save.setEnabled(True)
         self.show_result("<br>".join(line for line in lines if line))
 
     def list_models(self, choose: str | None = None) -> None:
@@ -155,6 +155,7 @@ class DetectPanel(StepPanel):
         self.slider.valueChanged.connect(self._on_slider)
         self.models.activated.connect(self._on_model)
         self.save.clicked.connect(self._on_save)
+        self.statistics.form.changed.connect(self.changed)
         self.curation.counted.connect(self._on_counted)
 
     def _on_counted(self, text: str) -> None:

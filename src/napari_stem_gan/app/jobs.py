@@ -32,7 +32,7 @@ class Request:
     sources
         The layers to work on.
     configs
-        Config of each step, by its name in `STEPS`.
+        Config of each step, by its name in `STEPS`, and perhaps of the ``statistics`` of "Run all".
     device
         ``auto``, ``cuda``, ``mps`` or ``cpu``.
     matches
@@ -47,6 +47,8 @@ class Request:
         For ``snap``: index of the image among all frames, and the lattice that was placed on it.
     decisions
         Columns of our table for each source: the points that the user decided on, for Adapt to learn from.
+    regions
+        Of each image by its name, the polygons that "Run all" counts in; empty: a grid.
     load
         Imports the workflow; tests put their own in.
     """
@@ -60,6 +62,7 @@ class Request:
     folder: Path | None = None
     by_hand: tuple[int, Any] | None = None
     decisions: Sequence[Mapping[str, Any]] = ()
+    regions: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     load: Callable[[], Any] = load_workflow
 
     def decided(self) -> Any | None:
@@ -230,6 +233,7 @@ def _restore(request: Request, workflow: Any, stop: threading.Event) -> Steps:
 def _run(request: Request, workflow: Any, stop: threading.Event) -> Steps:
     config, images = workflow.RunConfig(**request.configs), request.images()
     more = {"device": request.device, "folder": request.folder, "decisions": request.decided()}
+    more["divide"] = workflow.by_polygons(request.regions) if request.regions else None
     result = yield from workflow.run(images, config, matches=request.matches, stop=stop, **more)
     found = {name: getattr(result, name) for name in ("matches", "simulated", "translated", "detections", "restored")}
     found["known_answer"] = result.known_answer

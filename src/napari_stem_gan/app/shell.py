@@ -82,12 +82,14 @@ class Shell(QWidget):
         return next((name for name, section in self.sections.items() if section.is_open()), "")
 
     def configs(self) -> dict[str, Any]:
-        """Config of every step; steps that are not shown, or not filled in rightly, have their kept settings."""
+        """Config of every step and of the statistics; what is not shown, or not right, has its kept settings."""
         configs = {}
         for name in STEPS:
             panel = self.panels.get(name)
             default = PANELS[name].default()
             configs[name] = kept_config(name, default) if panel is None or panel.error() else panel.value()
+        if "detect" in self.panels and not self.panels["detect"].statistics.error():
+            configs["statistics"] = self.panels["detect"].statistics.value()
         return configs
 
     def model(self) -> Any:
@@ -100,7 +102,7 @@ class Shell(QWidget):
 
     def blocked(self, step: str) -> str:
         """Why a step cannot start now, or an empty string."""
-        needed = list(self.panels) if step == "run" else ["match", step] if step in NEEDS_LATTICE else [step]
+        needed = list(self._errors) if step == "run" else ["match", step] if step in NEEDS_LATTICE else [step]
         reasons = [self._problem, *(self._errors.get(name, "") for name in needed)]
         return next((reason for reason in reasons if reason), "")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class StatisticsTools(QObject):
             return
         self._made_of = self._now()
         frames, matches = self._frames()
-        polygons = self._polygons()
+        polygons = self.polygons(self._sources())
         self.bridge.start(self._job(config, frames, matches, polygons))
         self.refresh()
 
@@ -149,12 +149,12 @@ class StatisticsTools(QObject):
             parts.append(PointTable(columns).where(columns["decision"] != GONE))
         return PointTable.concat(parts)
 
-    def _polygons(self) -> dict[str, list[Polygon]]:
+    def polygons(self, sources: Sequence[Source]) -> dict[str, list[Polygon]]:
         """Drawn regions of each source; empty for the grid."""
         chosen = next((one for one in shapes_layers(self._viewer) if one.name == self._view.regions()), None)
         if chosen is None:
             return {}
-        return {source.name: polygons_on(chosen, source.layer) for source in self._sources()}
+        return {source.name: polygons_on(chosen, source.layer) for source in sources}
 
     def _on_progress(self, progress: Any) -> None:
         self._view.show_progress(progress.message, progress.fraction)

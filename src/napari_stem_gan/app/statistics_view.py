@@ -46,6 +46,10 @@ class StatisticsView(QWidget):
         """The config; raises ValueError with a sentence if a field is wrong."""
         return self.form.value()
 
+    def error(self) -> str:
+        """What is wrong with a field, or an empty string."""
+        return self.form.error()
+
     def set_value(self, config: StatisticsConfig) -> None:
         """Show a config."""
         self.form.set_value(config)

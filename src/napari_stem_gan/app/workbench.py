@@ -100,6 +100,8 @@ class Workbench(QWidget):
             if tools is not None:
                 tools.refresh()
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
+        if "detect" in self.shell.panels:
+            errors["statistics"] = self.shell.panels["detect"].statistics.error()
         problem = ""
         if not sources:
             problem = reasons[0] if reasons else NOT_SELECTED if self.shell.only_selected() else NO_LAYER
@@ -243,6 +245,7 @@ class Workbench(QWidget):
             sources=sources, configs=configs, device=self.shell.device.value(), model=self.shell.model(),
             matches=matches, simulated=simulated, folder=self.shell.folder.value(), load=self.load_workflow,
             decisions=tuple(self.results.curated.decisions()),
+            regions={} if self.statistics is None else self.statistics.polygons(sources),
         )  # fmt: skip
 
     def _on_returned(self, outcome: Outcome) -> None:

@@ -23,6 +23,7 @@ from napari_stem_gan.translate.config import AdaptConfig
 from napari_stem_gan.workflow.adaptation import adapt
 from napari_stem_gan.workflow.known_trial import known_answer
 from napari_stem_gan.workflow.model import SessionModel, load_finder
+from napari_stem_gan.workflow.point_statistics import Divide
 from napari_stem_gan.workflow.progress import Progress, Steps, check
 from napari_stem_gan.workflow.session import accepted, fit_images
 from napari_stem_gan.workflow.simulated import SimulatedSession, plain_name
@@ -241,11 +242,12 @@ def run(
     folder: Path | None = None,
     matches: Sequence[LatticeMatch] | None = None,
     decisions: PointTable | None = None,
+    divide: Divide | None = None,
 ) -> Steps[SessionResult]:
     """Do all steps; with a `folder`, write points.csv, overlays, restored images and a report into it.
 
     Lattices that are known already, some of them perhaps snapped by hand, may be given as `matches`, and points that
-    a user decided on as `decisions` (see `adapt`).
+    a user decided on as `decisions` (see `adapt`); `divide` gives the regions that are counted in (see `statistics`).
 
     Raises
     ------
@@ -280,5 +282,5 @@ def run(
         known_answer=answer,
     )  # fmt: skip
     if folder is not None:
-        write_run(result, config, Path(folder))
+        write_run(result, config, Path(folder), divide)
     return result

@@ -13,7 +13,7 @@ from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.io import config_to_dict, prepare_folder, write_image
 from napari_stem_gan.workflow.model import SessionModel
-from napari_stem_gan.workflow.point_statistics import crystal_areas, statistics
+from napari_stem_gan.workflow.point_statistics import Divide, crystal_areas, statistics
 from napari_stem_gan.workflow.progress import consume
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def write_table(
     return table
 
 
-def write_run(result: SessionResult, config: RunConfig, folder: Path) -> None:
-    """Write everything a run gave into `folder`."""
+def write_run(result: SessionResult, config: RunConfig, folder: Path, divide: Divide | None = None) -> None:
+    """Write everything a run gave into `folder`; `divide` gives the regions that are counted in (see `statistics`)."""
     from napari_stem_gan.report import write_report
 
     prepare_folder(folder)
@@ -97,13 +97,13 @@ def write_run(result: SessionResult, config: RunConfig, folder: Path) -> None:
     )
     for image, restored in zip(result.images, result.restored, strict=True):
         write_image(folder / f"restored_{image.name}_{image.frame}.tif", restored.image)
-    write_report(result, folder, run_statistics(result, config))
+    write_report(result, folder, run_statistics(result, config, divide))
 
 
-def run_statistics(result: SessionResult, config: RunConfig) -> Statistics | None:
+def run_statistics(result: SessionResult, config: RunConfig, divide: Divide | None = None) -> Statistics | None:
     """Statistics of all candidates that a run found; None where no pixel size is known."""
     areas = crystal_areas(result.images, result.matches)
     table = PointTable.concat(d.points for d in result.detections)
     if not areas:
         return None
-    return consume(statistics(areas, table, config.statistics, threshold=config.detect.threshold))
+    return consume(statistics(areas, table, config.statistics, threshold=config.detect.threshold, divide=divide))
