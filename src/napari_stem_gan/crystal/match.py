@@ -15,6 +15,7 @@ from napari_stem_gan.crystal.grains import other_grains
 from napari_stem_gan.crystal.handedness import both_hands
 from napari_stem_gan.crystal.lattice import LatticeMatch
 from napari_stem_gan.crystal.materials import MATERIALS, Material, get_material
+from napari_stem_gan.crystal.rivals import with_rivals
 from napari_stem_gan.crystal.search import judge, refine
 from napari_stem_gan.crystal.spectrum import Spectrum, spectrum
 from napari_stem_gan.image import A_PER_NM, STEMImage
@@ -57,7 +58,8 @@ def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None
     best = best_of(results)
     if not best.accepted:
         return _unknown(best) if auto else _with_advice(results, trial, wanted, stop)
-    best = with_twins(best, results) if auto else with_doubt(with_hand(best, results, wanted[0]))
+    named = with_twins(best, results) if auto else with_doubt(with_hand(best, results, wanted[0]))
+    best = named if auto else with_rivals(named, trial)
     return replace(best, other_grains=other_grains(image, trial.found, best)) if best.accepted else best
 
 
