@@ -212,6 +212,19 @@ def test_a_table_on_an_unsearched_image_is_told_of_and_can_be_saved(found, bench
     assert panel.save.isEnabled()
 
 
+def test_a_table_with_a_point_nowhere_is_refused_and_nothing_is_lost(found, tmp_path):
+    found.results.curated.decide(layer_of(found), [0], REJECTED)
+    found.save_csv(str(tmp_path / "p.csv"))
+    head, first, *rest = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    cells = first.split(",")
+    cells[2] = ""
+    (tmp_path / "p.csv").write_text("\n".join([head, ",".join(cells), *rest]) + "\n", encoding="utf-8")
+    before = found.results.curated.tables(rejected=True)
+    found.load_csv(str(tmp_path / "p.csv"))
+    assert "got none in row 2" in notification_manager.records[-1].message
+    np.testing.assert_array_equal(found.results.curated.tables(rejected=True)[0]["decision"], before[0]["decision"])
+
+
 def test_a_table_of_another_image_is_refused_in_words(found, tmp_path):
     path = tmp_path / "points.csv"
     found.save_csv(str(path))

@@ -21,7 +21,7 @@ def adapted(monkeypatch):
         yield from ()
         return SimpleNamespace(save=lambda path: None, report={})
 
-    monkeypatch.setattr(commands, "_matched", lambda *_: ([], []))
+    monkeypatch.setattr(commands, "_matched", lambda *_: ([SimpleNamespace(name="a")], []))
     monkeypatch.setattr(commands.workflow, "adapt", adapt)
     return seen
 
@@ -39,6 +39,25 @@ def test_adapt_learns_from_a_table_with_decisions(adapted, tmp_path):
 
     assert code == 0
     assert list(adapted["decisions"]["decision"]) == [ACCEPTED]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("b,0,1,2,0.1,0.1,V_Se,Se,0.9,accepted", "got points on 'b'"),
+        ("a,0,1,2,0.1,0.1,V_Se,Se,0.9,", "got none; review"),
+        ("", "got none; review"),
+        ("a,0,,,,,V_Se,Se,0.9,accepted", "must give y_px and x_px of every point, got none in row 2"),
+    ],
+)
+def test_a_table_that_teaches_nothing_is_refused(adapted, tmp_path, capsys, rows, told):
+    head = "image,frame,y_px,x_px,y_nm,x_nm,defect,sublattice,confidence,decision"
+    (tmp_path / "p.csv").write_text(f"{head}\n{rows}\n" if rows else f"{head}\n", encoding="utf-8")
+
+    code = main(["adapt", "a.tif", "--decisions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "m.safetensors")])
+
+    assert (code, adapted) == (1, {})
+    assert told in capsys.readouterr().err
 
 
 def test_a_table_that_is_missing_ends_in_one_sentence(adapted, tmp_path, capsys):

@@ -38,6 +38,12 @@ def test_densities_pairs_and_maps_are_written(session, tmp_path: Path, capsys: p
     assert {Path(f).name for f in told["files"]} == {p.name for p in (tmp_path / "out").iterdir()}
 
 
+def test_a_threshold_that_is_no_probability_is_refused(session, tmp_path: Path, capsys) -> None:
+    image, table = session
+    assert run("statistics", image, "--table", table, "--threshold", "nan", "--out", tmp_path / "out") == 1
+    assert "threshold must lie between 0 and 1, got nan" in capsys.readouterr().err
+
+
 def test_a_table_of_other_images_is_refused(session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image, table = session
     table.write_text(table.read_text(encoding="utf-8").replace("day,", "night,"), encoding="utf-8")

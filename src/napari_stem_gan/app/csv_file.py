@@ -101,9 +101,9 @@ def layer_tuples(path: str) -> list[tuple[Any, dict[str, Any], str]]:
     list of tuple
         napari layer data tuples.
     """
-    from napari_stem_gan.detect.table import read_csv
+    from napari_stem_gan.workflow import read_points
 
-    table = read_csv(path)
+    table = read_points(path)
     places = _places_beside(path)
     names = list(dict.fromkeys(str(name) for name in table["image"]))
     if not names:

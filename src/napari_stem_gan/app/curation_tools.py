@@ -118,10 +118,10 @@ class CurationTools(QObject):
 
         What is wrong with the file is a notification.
         """
-        from napari_stem_gan.detect.table import read_csv
+        from napari_stem_gan.workflow import read_points
 
         try:
-            table = read_csv(path)
+            table = read_points(path)
         except (OSError, ValueError) as error:
             show_error(str(error))
             return

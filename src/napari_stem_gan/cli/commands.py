@@ -21,11 +21,11 @@ from napari_stem_gan.cli.arguments import (
 )
 from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
+from napari_stem_gan.cli.tables import check_decisions, check_images
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
-from napari_stem_gan.detect.table import read_csv
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
@@ -144,8 +144,10 @@ def simulate(options: Any, job: Job) -> Answer:
 def adapt(options: Any, job: Job) -> Answer:
     """Fine-tune the CycleGAN and the finder on today's images and write the session's model."""
     prepare_folder(options.out.parent)
-    decisions = None if options.decisions is None else read_csv(options.decisions)
+    decisions = None if options.decisions is None else workflow.read_points(options.decisions)
     images, matches = _matched(options.images, options, job)
+    if decisions is not None:
+        check_decisions(decisions, options.decisions, (image.name for image in images))
     config, like = config_from(AdaptConfig, options), config_from(SimulateConfig, options)
     more = {"decisions": decisions, "device": options.device}
     model = job.finish(workflow.adapt(images, matches, config, simulate=like, stop=job.stop, **more))
@@ -193,12 +195,9 @@ def restore(options: Any, job: Job) -> Answer:
 def statistics(options: Any, job: Job) -> Answer:
     """Count the points of a table on the crystal of its images and write densities, pair correlations and maps."""
     folder = prepare_folder(options.out)
-    table = read_csv(options.table)
+    table = workflow.read_points(options.table)
     images, matches = _matched(options.images, options, job)
-    names = {image.name for image in images}
-    strange = sorted({str(name) for name in table["image"]} - names)
-    if strange:
-        raise ValueError(f"{options.table} must be of these images, got points on '{strange[0]}'; name its image too")
+    check_images(table, options.table, (image.name for image in images))
     config = config_from(StatisticsConfig, options)
     areas = workflow.crystal_areas(images, matches)
     found = job.finish(workflow.statistics(areas, table, config, threshold=options.threshold, stop=job.stop))

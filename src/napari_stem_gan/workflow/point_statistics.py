@@ -90,11 +90,13 @@ def statistics(
     Raises
     ------
     ValueError
-        If there is no area.
+        If there is no area, or the threshold is no probability.
     """
     from napari_stem_gan.detect.area import grid_regions
     from napari_stem_gan.detect.session_statistics import Statistics, session_statistics
 
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must lie between 0 and 1, got {threshold}; try 0.5")
     if not areas:
         raise ValueError("the pixel size of at least one image must be known for densities; match the images first")
     regions = [grid_regions(a, config.regions) if divide is None else divide(a) for a in areas]
