@@ -225,6 +225,30 @@ def test_a_table_with_a_point_nowhere_is_refused_and_nothing_is_lost(found, tmp_
     np.testing.assert_array_equal(found.results.curated.tables(rejected=True)[0]["decision"], before[0]["decision"])
 
 
+def test_points_outside_the_image_are_left_out_and_told_of(found, tmp_path):
+    found.results.curated.decide(layer_of(found), [0, 1], REJECTED)
+    found.save_csv(str(tmp_path / "p.csv"))
+    for _ in range(2):
+        found.results.curated.undo()
+    head, *rows = (tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()
+    cells = rows[-1].split(",")
+    cells[2] = "4000.0"
+    (tmp_path / "p.csv").write_text("\n".join([head, *rows[:-1], ",".join(cells)]) + "\n", encoding="utf-8")
+
+    found.load_csv(str(tmp_path / "p.csv"))
+
+    told = notification_manager.records[-1].message
+    assert told.startswith("1 decision taken over")
+    assert told.endswith("outside their image: 1")
+
+
+def test_where_the_points_are_gone_there_is_nothing_to_save(found, qtbot):
+    panel = found.shell.panels["detect"]
+    found.viewer.layers.remove(layer_of(found))
+    qtbot.waitUntil(lambda: not panel.save.isEnabled())
+    assert panel.result.isHidden()
+
+
 def test_a_table_of_another_image_is_refused_in_words(found, tmp_path):
     path = tmp_path / "points.csv"
     found.save_csv(str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 import napari_stem_gan
 from napari_stem_gan.app.compat import current_viewer
 from napari_stem_gan.app.curation import PLACE
+from napari_stem_gan.app.layers import Source
 from napari_stem_gan.app.points import BORDER_WIDTH, CANVAS_SIZE_LIMITS, DEFAULT_SIZE_PX, style
 from napari_stem_gan.app.results import ResultLayers
+
+if TYPE_CHECKING:
+    from napari_stem_gan.detect.table import PointTable
 
 Columns = Mapping[str, NDArray[Any]]
 PLACES = "layers"
@@ -113,6 +117,44 @@ def layer_tuples(path: str) -> list[tuple[Any, dict[str, Any], str]]:
         part = table.where(table["image"] == name)
         tuples.append(_points_tuple(part.columns, name, _place(name, part.columns, places)))
     return tuples
+
+
+def points_on(path: str, sources: Sequence[Source]) -> tuple[list[tuple[Source, Columns]], int]:
+    """Read the points of some images from one of our tables.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+    sources
+        The images that are open.
+
+    Returns
+    -------
+    tuple
+        Columns for each source with points, and how many points lie outside their image or its frames.
+
+    Raises
+    ------
+    ValueError
+        If the table cannot be read or has no point on any of the images.
+    """
+    from napari_stem_gan.workflow import read_points
+
+    table = read_points(path)
+    parts = [(source, table.where(table["image"] == source.name)) for source in sources]
+    kept = [(source, part.where(_inside(source, part))) for source, part in parts]
+    lost = sum(len(part) for _, part in parts) - sum(len(part) for _, part in kept)
+    if not any(len(part) for _, part in kept):
+        names = ", ".join(sorted({str(name) for name in table["image"]})) or "none"
+        got = f"{lost} outside of it" if lost else names
+        raise ValueError(f"'{path}' must hold points of an image that is open, got {got}; open that image")
+    return [(source, part.columns) for source, part in kept if len(part)], lost
+
+
+def _inside(source: Source, table: PointTable) -> NDArray[np.bool_]:
+    inside = (table.positions_px >= -0.5) & (table.positions_px <= np.array(source.shape) - 0.5)
+    return np.asarray(inside.all(1) & (table["frame"] >= 0) & (table["frame"] < source.frames))
 
 
 def _points_tuple(columns: Columns, name: str, place: Mapping[str, Any]) -> tuple[Any, dict[str, Any], str]:

@@ -11,6 +11,7 @@ from napari.layers import Points
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QTimer
 
+from napari_stem_gan.app.csv_file import points_on
 from napari_stem_gan.app.curated import CuratedLayers
 from napari_stem_gan.app.curation import ACCEPTED, CANDIDATE, DECIDED, REJECTED
 from napari_stem_gan.app.curation_row import CurationRow
@@ -118,21 +119,15 @@ class CurationTools(QObject):
 
         What is wrong with the file is a notification.
         """
-        from napari_stem_gan.workflow import read_points
-
         try:
-            table = read_points(path)
+            parts, lost = points_on(path, sources)
         except (OSError, ValueError) as error:
             show_error(str(error))
             return
-        parts = [(source, table.where(table["image"] == source.name)) for source in sources]
-        if not any(len(part) for _, part in parts):
-            names = ", ".join(sorted({str(name) for name in table["image"]})) or "none"
-            show_error(f"'{path}' must hold points of an image that is open, got {names}; open that image")
-            return
-        count = sum(self.curated.take_table(source, part.columns) for source, part in parts if len(part))
+        count = sum(self.curated.take_table(source, columns) for source, columns in parts)
         self.refresh()
-        show_info(f"{count} decisions taken over from {path}")
+        more = f"; left out, because outside their image: {lost}" if lost else ""
+        show_info(f"{count} decision{'s' if count != 1 else ''} taken over from {path}{more}")
 
     def _connect(self) -> None:
         row = self._row

@@ -94,6 +94,12 @@ class DetectPanel(StepPanel):
         self.save.setEnabled(True)
         self.show_result("<br>".join(line for line in lines if line))
 
+    def set_ready(self, ready: bool) -> None:
+        """Say whether there are points to save and to tell of."""
+        self.save.setEnabled(ready)
+        if not ready:
+            self.show_result("")
+
     def list_models(self, choose: str | None = None) -> None:
         """List the models anew: the session's, the shipped one, saved ones, a file."""
         from napari_stem_gan.models import list_models, weights_folder

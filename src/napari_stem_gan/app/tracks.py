@@ -59,7 +59,7 @@ def follow_tracks(results: ResultLayers) -> str:
     Returns
     -------
     str
-        How many tracks there are, and what happened on them; empty where no stack was searched.
+        How many tracks there are, and what happened on them; empty where there is none.
     """
     told: list[NDArray[Any]] = []
     frames = 0
@@ -73,7 +73,7 @@ def follow_tracks(results: ResultLayers) -> str:
         layer = results.find(one.source, KIND)
         if layer is not None:
             _keep(layer, vertices(columns), columns["track_id"][rows])
-    return "" if not told else _sentence(told, frames)
+    return "" if not any(len(ids) for ids, _ in told) else _sentence(told, frames)
 
 
 def _keep(layer: Tracks, data: NDArray[np.float64], ids: NDArray[Any]) -> None:

@@ -102,6 +102,7 @@ class Workbench(QWidget):
         errors = {name: panel.error() for name, panel in self.shell.panels.items()}
         if "detect" in self.shell.panels:
             errors["statistics"] = self.shell.panels["detect"].statistics.error()
+            self.shell.panels["detect"].set_ready(bool(self.results.of_kind("defects")))
         problem = ""
         if not sources:
             problem = reasons[0] if reasons else NOT_SELECTED if self.shell.only_selected() else NO_LAYER
