@@ -3,10 +3,11 @@ import pytest
 
 from napari_stem_gan.crystal.candidates import Trial
 from napari_stem_gan.crystal.config import MatchConfig
-from napari_stem_gan.crystal.lattice import distortion
+from napari_stem_gan.crystal.lattice import LatticeMatch, distortion
 from napari_stem_gan.crystal.match import match
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.rivals import with_rivals
+from napari_stem_gan.crystal.search import judge
 from napari_stem_gan.crystal.spectrum import spectrum
 from napari_stem_gan.image import STEMImage
 
@@ -46,6 +47,20 @@ def strains_as_silicon(vectors):
     silicon = get_material("Si [110]")
     changes = np.array(np.meshgrid(*[[-1, 0, 1]] * 4)).reshape(4, -1).T.reshape(-1, 2, 2)
     return [distortion(c @ vectors, silicon).largest for c in changes if round(np.linalg.det(c)) == 1]
+
+
+def test_a_distorted_lattice_that_leaves_most_reflections_out_is_refused(draw_crystal):
+    drawn = draw_crystal("CdTe [110]", dose_e_per_A2=3e4)
+    image, third = given(drawn, True), np.array([[1, 1], [-1, 2]]) / 3 @ np.array(drawn.parameters["vectors_px"])
+    trial = Trial(image, spectrum(image.data), 0.2, MatchConfig())
+    fit = judge(trial.found, get_material("graphene"), third)
+    third_of_all = LatticeMatch(
+        accepted=True, reason="", material="graphene", pixel_size_A=0.2, nominal_pixel_size_A=0.2,
+        lattice_vectors_px=third, goodness=0.4, surprise=fit.surprise,
+    )  # fmt: skip
+    found = with_rivals(third_of_all, trial)
+    assert not found.accepted
+    assert found.best_other == "CdTe [110]"
 
 
 def test_drift_of_a_few_per_cent_needs_no_other_explanation(draw_crystal):

@@ -69,6 +69,11 @@ class Trial:
             return replace(result, accepted=False, reason=reason, pixel_size_A=self.nominal)
         return replace(result, reason=verdict(material, size, self.nominal) + result.reason)
 
+    def average_cell(self, laid: LatticeMatch) -> NDArray[np.float64]:
+        """The average cell of a crystal that `place` laid on the image; computed once for all that share it."""
+        vectors = laid.lattice_vectors_px
+        return self._measured(vectors).average_cell(self.image, vectors)
+
     def _measured(self, vectors_px: NDArray[np.float64]) -> Settled:
         """The lattice as measured, in the cell of `vectors_px`; measured once whatever cells it is found in."""
         wanted = np.asarray(np.linalg.inv(vectors_px).T)

@@ -3,7 +3,8 @@
 A lattice is only two vectors, and with enough drift those of any crystal become those of any other: Si [110] becomes
 a dichalcogenide's where its lattice is pulled by 22 % along one axis. The columns of a cell keep their fractions
 whatever drift does, however. So where the named material needs a strong distortion, crystals of the same lattice that
-need less of it are laid on it, and the average cell decides.
+need less of it are laid on it, and the average cell decides. Where the named lattice leaves half of the spectrum out, a
+crystal with another lattice that does not is preferred in the same way.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.advice import TWIN
-from napari_stem_gan.crystal.candidates import Trial
-from napari_stem_gan.crystal.cell import average_cell, fit_cell
+from napari_stem_gan.crystal.advice import TWIN, best_of
+from napari_stem_gan.crystal.candidates import Trial, try_materials
+from napari_stem_gan.crystal.cell import fit_cell
+from napari_stem_gan.crystal.handedness import both_hands
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion
 from napari_stem_gan.crystal.materials import MATERIALS, Material, get_material
 from napari_stem_gan.crystal.search import judge
 from napari_stem_gan.crystal.sense import misfit
-from napari_stem_gan.image import STEMImage
 
 STRONG = 0.05  # largest principal strain: scans drift by a few per cent
 LESS = 0.5  # of the named material's distortion: a rival that needs no less explains nothing
 CLEARLY = 0.25  # squares for each datum: with 60 data, a likelihood of e^-7
+POOR, PART = 0.5, 0.5  # goodness of a lattice that leaves peaks out; share of a rival's surprise that it then reaches
 
 
 def with_rivals(best: LatticeMatch, trial: Trial) -> LatticeMatch:
@@ -48,17 +50,32 @@ def with_rivals(best: LatticeMatch, trial: Trial) -> LatticeMatch:
     strain = _strain(best.lattice_vectors_px, get_material(best.material))
     if strain < STRONG:
         return best
-    left = _left_over(trial.image, best)
-    others = [(_left_over(trial.image, r), r) for r in _laid(best, strain, trial)]
-    clearly = [(rest, r) for rest, r in others if left - rest > CLEARLY * max(rest, 1.0)]
-    if not clearly:
+    rival = _by_columns(best, strain, trial) or _by_reflections(best, trial)
+    if rival is None:
         return best
-    rival = min(clearly, key=lambda one: (round(one[0]), abs(one[1].scale_error)))[1]
     reason = (
-        f"{best.label} would fit only with its lattice distorted by {100 * strain:.0f} %, and {rival.label} fits the "
-        f"columns better without that; if it is {best.label}, place its lattice by hand"
+        f"{best.label} would fit only with its lattice distorted by {100 * strain:.0f} %, and {rival.label} fits "
+        f"better without that; if it is {best.label}, place its lattice by hand"
     )
     return replace(best, accepted=False, reason=reason, best_other=rival.material, pixel_size_A=trial.nominal)
+
+
+def _by_columns(best: LatticeMatch, strain: float, trial: Trial) -> LatticeMatch | None:
+    """The crystal of the same lattice that leaves clearly less of the average cell."""
+    left = _left_over(trial, best)
+    others = [(_left_over(trial, r), r) for r in _laid(best, strain, trial)]
+    clearly = [(rest, r) for rest, r in others if left - rest > CLEARLY * max(rest, 1.0)]
+    return min(clearly, key=lambda one: (round(one[0]), abs(one[1].scale_error)))[1] if clearly else None
+
+
+def _by_reflections(best: LatticeMatch, trial: Trial) -> LatticeMatch | None:
+    """The crystal whose other lattice has most of what a poor fit leaves out of the spectrum."""
+    if best.goodness > POOR:
+        return None
+    own = {m.key for m in both_hands(get_material(best.material))}
+    others = try_materials(trial, [m for m in MATERIALS.values() if m.key not in own], told=False)
+    more = [r for r in others if r.accepted and best.surprise < PART * r.surprise]
+    return best_of(more) if more else None
 
 
 def _laid(best: LatticeMatch, strain: float, trial: Trial) -> Iterable[LatticeMatch]:
@@ -74,11 +91,10 @@ def _laid(best: LatticeMatch, strain: float, trial: Trial) -> Iterable[LatticeMa
             yield laid
 
 
-def _left_over(image: STEMImage, laid: LatticeMatch) -> float:
+def _left_over(trial: Trial, laid: LatticeMatch) -> float:
     """Squares that a crystal leaves of the average cell, in units of the noise, for each datum: 1 is as expected."""
     material, vectors, size = get_material(laid.material), laid.lattice_vectors_px, laid.pixel_size_A or 1.0
-    assert laid.warp is not None
-    cell = average_cell(image.data, vectors, laid.warp)
+    cell = trial.average_cell(laid)
     left, count = misfit(cell, material, vectors, size, fit_cell(cell, material, vectors, size))
     return left / count
 
