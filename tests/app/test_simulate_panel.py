@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -109,9 +110,10 @@ def test_a_number_by_hand_reaches_the_config_and_the_header_says_so(qtbot):
     ]  # fmt: skip
 
 
-def test_the_instrument_by_hand_is_kept_for_the_next_session(qtbot):
+def test_the_instrument_by_hand_belongs_to_today(qtbot):
     first = SimulatePanel()
     qtbot.addWidget(first)
+    first.form.fields["count"].set_value(7)
     first.form.fields["instrument"].fields["dose_e_per_A2"].set_value(2000.0)
     first.form.fields["aberrations"].setText("C23=50 nm")
     first.keep()
@@ -119,7 +121,7 @@ def test_the_instrument_by_hand_is_kept_for_the_next_session(qtbot):
     second = SimulatePanel()
     qtbot.addWidget(second)
 
-    assert second.value() == first.value()
+    assert second.value() == replace(SimulatePanel.default(), count=7)
     second.reset()
     assert second.value() == SimulatePanel.default()
 
@@ -179,3 +181,14 @@ def test_a_wrong_field_of_another_step_does_not_hinder_match(bench, finish):
     finish(workbench, "match")
 
     assert workbench.shell.progress.message.text().startswith("Done")
+
+
+def test_the_workbench_says_that_adapt_learns_what_was_typed_in(bench):
+    workbench = bench()
+    panel = workbench.shell.panels["simulate"]
+    assert "by hand" not in workbench.shell.understood.text()
+    panel.form.fields["instrument"].fields["dose_e_per_A2"].set_value(2000.0)
+    panel.form.fields["aberrations"].setText("C23=50 nm")
+    workbench.refresh()
+    assert panel.by_hand().endswith("2000, aberrations C23=50 nm")
+    assert f"by hand in Simulate: {panel.by_hand()}" in workbench.shell.understood.text()

@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLabel
 
+from napari_stem_gan.app.fields import field_label, short_number
 from napari_stem_gan.app.fit_text import by_hand_text, fits_text, middle_values
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import StepPanel
@@ -28,6 +29,7 @@ class SimulatePanel(StepPanel):
     step = "simulate"
     sentence = "Simulates labelled images of the matched crystal, with planted defects, like today's images."
     basic = ("count", "size_px", "defect_scale", "specimen", "defects", "optics", "aberrations", "instrument")
+    of_today = ("aberrations", "instrument")
     save_requested = Signal(Path)
 
     @classmethod
@@ -38,6 +40,14 @@ class SimulatePanel(StepPanel):
     def checks(self) -> Mapping[str, Callable[[Any], str]]:
         """A file of aberrations must be one that can be read."""
         return {"aberrations": aberrations_error}
+
+    def by_hand(self) -> str:
+        """What of the instrument is typed in and not measured, in words; empty where nothing is."""
+        if self.error():
+            return ""
+        config = self.value()
+        typed = [f"{field_label(name)} {short_number(value)}" for name, value in config.instrument.by_hand().items()]
+        return ", ".join([*typed, *([f"aberrations {config.aberrations}"] if config.aberrations else [])])
 
     def understand(self, material: str) -> None:
         """Say what the incoherent model can and cannot claim for a crystal; empty while it is not known."""

@@ -109,6 +109,8 @@ class Workbench(QWidget):
         overlap = lie_on_each_other(sources)
         self.shell.spread.setVisible(overlap)
         notes = [source.note for source in sources if source.note] + [f"left out: {text}" for text in reasons]
+        by_hand = self.shell.panels["simulate"].by_hand() if {"simulate", "adapt"} <= set(self.shell.panels) else ""
+        notes += [f"by hand in Simulate: {by_hand}; Adapt and Run all learn that, not today's"] if by_hand else []
         notes += ["the images lie on top of each other; 'Side by side' moves them into a row"] if overlap else []
         self.shell.show_understood(summary(sources) if sources else "", notes, problem, errors)
         self.shell.set_running(self.bridge.is_running())
