@@ -147,6 +147,32 @@ def test_a_table_of_another_program_is_scored_in_pixels(tmp_path):
         evaluate(tmp_path / "p.csv", truth)
 
 
+def test_tables_that_a_spreadsheet_saved_are_scored_as_before(tmp_path):
+    rows = table([[10.0, 10.0], [40.5, 42.0]])
+    path, truth = rows.to_csv(tmp_path / "p.csv"), tmp_path / "img_1.truth.csv"
+    truth.write_text("\ufeffy_px;x_px;kind\n10,5;10;V_X\n90;90;V_X\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace(",", ";").replace(".", ",")
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    found = evaluate(path, truth)
+    assert (found.tp, found.fp, found.fn, found.rms_px) == (1, 1, 1, 0.5)
+    assert found.radius_px == pytest.approx(0.095 / 0.02, rel=1e-4)
+
+
+def test_our_columns_in_another_order_keep_the_pixel_size_and_the_decisions(tmp_path):
+    (tmp_path / "p.csv").write_text(
+        "decision,defect,x_px,y_px,x_nm,y_nm\n,V_Se,10,11,0.2,0.22\nrejected,V_Se,50,50,1,1\n", encoding="utf-8"
+    )
+    found = evaluate(tmp_path / "p.csv", truth_file(tmp_path / "t.csv", [(10, 10, "V_X"), (50, 50, "V_X")]))
+    assert (found.tp, found.fp, found.fn) == (1, 0, 1)
+    assert found.radius_px == pytest.approx(0.095 / 0.02)
+
+
+def test_a_place_that_is_no_number_is_named(tmp_path):
+    truth = truth_file(tmp_path / "t.csv", [(10, "abc", "V_X")])
+    with pytest.raises(TableError, match=r"t.csv' must hold numbers in column 'x_px', got 'abc' in row 2"):
+        evaluate(table([[1.0, 1.0]]), truth)
+
+
 def test_frames_of_a_stack_are_told_apart(tmp_path):
     frames = [
         PointTable.build(

@@ -94,3 +94,37 @@ def test_a_missing_file_and_a_missing_folder_are_told_apart(tmp_path):
         read_csv(tmp_path / "none.csv")
     with pytest.raises(OutputError):
         table().to_csv(tmp_path / "no" / "folder" / "points.csv")
+
+
+def german(path, encoding="utf-8-sig"):
+    """The same table as a German spreadsheet saves it: semicolons, decimal commas and a byte order mark."""
+    head, *rows = path.read_text(encoding="utf-8").replace('"day_d, 1"', "day_d_1").splitlines()
+    text = "\n".join([head.replace(",", ";"), *(row.replace(",", ";").replace(".", ",") for row in rows)])
+    path.write_bytes((text + "\n").encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+def test_a_table_that_a_spreadsheet_saved_comes_back_as_it_was(tmp_path, encoding):
+    before = PointTable({**table().columns, "decision": np.array(["accepted", "", "rejected"])})
+    path = german(before.to_csv(tmp_path / "points.csv"), encoding)
+    after = read_csv(path)
+    assert is_points_csv(path)
+    assert list(after["image"]) == ["day_d_1"] * 3
+    np.testing.assert_array_equal(after["decision"], before["decision"])
+    for name in ("y_px", "x_nm", "confidence", "frame"):
+        np.testing.assert_allclose(after[name], before[name], atol=1e-5)
+
+
+def test_a_number_that_a_spreadsheet_spoilt_is_named(tmp_path):
+    path = table().to_csv(tmp_path / "points.csv")
+    path.write_text(path.read_text(encoding="utf-8").replace("99.1234", "#NUM!"), encoding="utf-8-sig")
+    with pytest.raises(TableError, match=r"points.csv' must hold numbers in column 'y_px', got '#NUM!' in row 4"):
+        read_csv(path)
+
+
+def test_a_frame_that_is_no_whole_number_is_refused(tmp_path):
+    path = table().to_csv(tmp_path / "points.csv")
+    path.write_text(path.read_text(encoding="utf-8").replace(",2,10.0", ",2.5,10.0"), encoding="utf-8")
+    with pytest.raises(TableError, match="whole numbers in column 'frame'"):
+        read_csv(path)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.io import atomic_write, write_json
+from napari_stem_gan.io import Rows, atomic_write, read_header, read_rows, write_json
 
 COLUMNS = ("image", "frame", "y_px", "x_px", "y_nm", "x_nm", "defect", "sublattice", "confidence")
 EXTRA_COLUMNS = (
@@ -137,14 +137,13 @@ class PointTable:
 def is_points_csv(path: str | Path) -> bool:
     """Whether a file begins with our header; False for anything else, never an error."""
     try:
-        with Path(path).open(newline="", encoding="utf-8") as handle:
-            return handle.readline().strip().split(",")[: len(COLUMNS)] == list(COLUMNS)
-    except (OSError, UnicodeDecodeError):
+        return read_header(path)[: len(COLUMNS)] == COLUMNS
+    except (OSError, csv.Error):
         return False
 
 
 def read_csv(path: str | Path) -> PointTable:
-    """Read a table written by `PointTable.to_csv`.
+    """Read a table written by `PointTable.to_csv`, or what a spreadsheet made of it (see `io.csv_rows`).
 
     Raises
     ------
@@ -156,15 +155,13 @@ def read_csv(path: str | Path) -> PointTable:
         raise TableError(f"table must be a CSV file, got '{path}', which does not exist; check the path")
     if not is_points_csv(path):
         raise TableError(f"'{path.name}' must begin with the columns {','.join(COLUMNS)}; it is not one of our tables")
-    with path.open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    names = list(rows[0]) if rows else [*COLUMNS, *EXTRA_COLUMNS]
     try:
-        return PointTable({n: _values(n, [r[n] for r in rows]) for n in names if n is not None})
-    except (ValueError, TypeError):
-        raise TableError(
-            f"'{path.name}' must hold numbers in its number columns; a row is damaged or cut off"
-        ) from None
+        rows = read_rows(path, text=TEXT)
+        return PointTable({n: _values(rows, n) for n in rows.names if n}) if len(rows) else PointTable.empty()
+    except UnicodeDecodeError:
+        raise TableError(f"'{path.name}' must be text; save it as CSV UTF-8") from None
+    except (ValueError, csv.Error) as error:
+        raise TableError(f"'{path.name}' {error}") from None
 
 
 def _blank(name: str, count: int) -> NDArray[Any]:
@@ -181,9 +178,12 @@ def _cell(name: str, value: Any) -> str:
     return "" if np.isnan(number) else f"{number:.{DECIMALS.get(name, 5)}f}"
 
 
-def _values(name: str, cells: list[str]) -> NDArray[Any]:
+def _values(rows: Rows, name: str) -> NDArray[Any]:
     if name in TEXT:
-        return np.array(cells, dtype=str)
-    if name == "frame":
-        return np.array([int(c) for c in cells], int)
-    return np.array([float(c) if c != "" else np.nan for c in cells], float)
+        return np.array(rows.texts(name), dtype=str)
+    if name != "frame":
+        return rows.numbers(name)
+    frames = rows.numbers(name, empty=False)
+    if not np.equal(frames, np.round(frames)).all():
+        raise ValueError("must hold whole numbers in column 'frame'; a row is damaged, mend or delete it")
+    return frames.astype(int)

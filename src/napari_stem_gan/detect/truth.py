@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.detect.table import REJECTED, PointTable, TableError, is_points_csv, read_csv
-from napari_stem_gan.io import read_json
+from napari_stem_gan.detect.table import REJECTED, TEXT, PointTable, TableError, is_points_csv, read_csv
+from napari_stem_gan.io import Rows, read_json, read_rows
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def read_truth(path: str | Path) -> Truth:
     if is_points_csv(path):
         return _own(read_csv(path))
 
-    def rows_of(rows: list[dict[str, str]], names: tuple[str, ...]) -> Truth:
-        column = "kind" if "kind" in names else "defect"
+    def rows_of(rows: Rows) -> Truth:
+        column = "kind" if "kind" in rows.names else "defect"
         stem = path.name.removesuffix(".csv").removesuffix(".truth")
-        defects = tuple(r[column] for r in rows)
-        return Truth(_positions(rows), defects, column == "kind", (stem,), np.full(len(rows), stem))
+        stems = np.full(len(rows), stem)
+        return Truth(_positions(rows), tuple(rows.texts(column)), column == "kind", (stem,), stems)
 
     return _read(path, rows_of, "y_px, x_px and kind or defect")
 
@@ -96,18 +96,22 @@ def read_points(path: str | Path) -> PointTable:
     path = Path(path)
     if not path.is_file() or is_points_csv(path):
         table = read_csv(path)
-        return table.where(table["decision"] != REJECTED) if "decision" in table.columns else table
+    else:
+        table = _read(path, _foreign, "y_px and x_px")
+    return table.where(table["decision"] != REJECTED) if "decision" in table.columns else table
 
-    def table_of(rows: list[dict[str, str]], names: tuple[str, ...]) -> PointTable:
-        texts = {n: np.array([r.get(n) or "" for r in rows], dtype=str) for n in ("image", "defect", "sublattice")}
-        sure = np.array([float(r["confidence"] or "nan") if "confidence" in names else np.nan for r in rows])
-        table = PointTable.build(
-            image="", frame=0, positions_px=_positions(rows), pixel_size_nm=None, defects=list(texts["defect"]),
-            sublattices=list(texts["sublattice"]), confidence=sure,
-        )  # fmt: skip
-        return PointTable({**table.columns, "image": texts["image"]})
 
-    return _read(path, table_of, "y_px and x_px")
+def _foreign(rows: Rows) -> PointTable:
+    """Points of another program, or of ours with the columns in another order; what it lacks of ours is unknown."""
+    texts = {n: np.array(rows.texts(n), dtype=str) for n in TEXT if n in rows.names}
+    empty = [""] * len(rows)
+    sure = rows.numbers("confidence") if "confidence" in rows.names else np.full(len(rows), np.nan)
+    table = PointTable.build(
+        image="", frame=0, positions_px=_positions(rows), pixel_size_nm=None, defects=empty, sublattices=empty,
+        confidence=sure,
+    )  # fmt: skip
+    known: dict[str, NDArray[Any]] = {n: rows.numbers(n) for n in ("y_nm", "x_nm") if n in rows.names}
+    return PointTable({**table.columns, **known, **texts})
 
 
 def image_shapes(path: str | Path) -> Mapping[str, tuple[int, int]]:
@@ -141,15 +145,14 @@ def _frames(name: str, rows: PointTable, true: Truth) -> Iterator[tuple[str, Poi
         yield label, rows.where(rows["frame"] == frame), true.where(true.frames == frame)
 
 
-def _read(path: Path, convert: Callable[[list[dict[str, str]], tuple[str, ...]], Any], columns: str) -> Any:
+def _read(path: Path, convert: Callable[[Rows], Any], columns: str) -> Any:
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            reader = csv.DictReader(handle)
-            rows = list(reader)
-        return convert(rows, tuple(reader.fieldnames or ()))
-    except (KeyError, ValueError, TypeError):  # a UnicodeDecodeError is a ValueError
+        return convert(read_rows(path, text=(*TEXT, "kind")))
+    except (KeyError, UnicodeDecodeError, csv.Error):
         raise TableError(f"'{path.name}' must have the columns {columns}; check the file") from None
+    except ValueError as error:
+        raise TableError(f"'{path.name}' {error}") from None
 
 
-def _positions(rows: list[dict[str, str]]) -> NDArray[np.float64]:
-    return np.array([(float(r["y_px"]), float(r["x_px"])) for r in rows]).reshape(-1, 2)
+def _positions(rows: Rows) -> NDArray[np.float64]:
+    return np.stack([rows.numbers(name, empty=False) for name in ("y_px", "x_px")], 1)

@@ -1,5 +1,6 @@
 """Files: microscope images in, TIFF and JSON out; pixel sizes in nm at this edge, in Å inside."""
 
+from napari_stem_gan.io.csv_rows import Rows, read_header, read_rows
 from napari_stem_gan.io.read import read_images, readable_suffixes
 from napari_stem_gan.io.signal import unit_in_A
 from napari_stem_gan.io.write import (
@@ -15,11 +16,14 @@ from napari_stem_gan.io.write import (
 
 __all__ = [
     "OutputError",
+    "Rows",
     "atomic_write",
     "config_to_dict",
     "prepare_folder",
+    "read_header",
     "read_images",
     "read_json",
+    "read_rows",
     "readable_suffixes",
     "to_jsonable",
     "unit_in_A",
