@@ -91,6 +91,32 @@ def test_a_table_of_one_image_is_scored_whatever_its_name(tmp_path):
     assert evaluate(table([[10.0, 10.0]], image="scan 7"), truth).f1 == 1.0
 
 
+def test_a_table_of_another_image_is_scored_with_a_warning(tmp_path):
+    truth = truth_file(tmp_path / "img_1.truth.csv", [(10, 10, "V_X")])
+    one = evaluate(table([[10.0, 10.0]], image="scan 7"), truth)
+    two = PointTable.concat([table([[10.0, 10.0]], image="a.tif"), table([[10.0, 10.0]], image="b.tif")])
+    assert one.warning == "the points are on 'scan 7', the true defects on 'img_1'; check that this is the same image"
+    assert evaluate(two, truth).warning.startswith("no points are on 'img_1', only on 'a.tif', 'b.tif', so that")
+    assert evaluate(two, truth).text.splitlines()[-1].startswith("warning: no points are on 'img_1'")
+    assert (evaluate(two, truth).fn, evaluate(two, truth).to_dict()["warning"]) == (1, evaluate(two, truth).warning)
+
+
+def test_an_image_of_several_that_nothing_is_on_is_told_by_name(tmp_path):
+    truths = [truth_file(tmp_path / f"img_{i}.truth.csv", [(10, 10, "V_X")]) for i in (1, 2)]
+    found = evaluate(table([[10.0, 10.0]], image="img_1.tif"), truths)
+    assert (found.tp, found.fn) == (1, 1)
+    assert found.warning.startswith("no points are on 'img_2', only on 'img_1.tif'")
+
+
+def test_images_of_the_same_name_and_searched_ones_without_a_point_need_no_warning(tmp_path):
+    truths = [truth_file(tmp_path / f"img_{i}.truth.csv", [(10, 10, "V_X")]) for i in (1, 2)]
+    images = [{"image": name, "shape": (64, 64)} for name in ("img_1.tif", "img_2.tif")]
+    path = table([[10.0, 10.0]], image="img_1.tif").to_csv(tmp_path / "p.csv", provenance={"images": images})
+    assert evaluate(path, truths).warning == ""
+    assert evaluate(PointTable.empty(), truths, radius_px=2.0).warning == ""
+    assert "warning" not in evaluate(path, truths).text
+
+
 def test_our_own_csv_is_a_truth_too(tmp_path):
     rows = table([[10.0, 10.0], [40.0, 42.0]], defects=["V_Se", "V_2Se"])
     path = rows.to_csv(tmp_path / "mine.csv")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from napari_stem_gan.crystal.defect_names import canonical, parse_defect
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.detect.scoring import NOTHING, Comparison, confusion, evaluate_points
 from napari_stem_gan.detect.table import PointTable, TableError
-from napari_stem_gan.detect.truth import Truth, image_shapes, images_of, read_points, read_truth
+from napari_stem_gan.detect.truth import Truth, image_shapes, images_of, names_warning, read_points, read_truth
 
 __all__ = ["RADIUS_NM", "Evaluation", "class_of", "evaluate", "evaluate_points", "summary"]
 
@@ -44,6 +44,8 @@ class Evaluation:
         points.
     images
         The same for each image where there are several.
+    warning
+        One sentence if the points seem to be of another image than the true defects, else empty.
     """
 
     tp: int
@@ -58,6 +60,7 @@ class Evaluation:
     calibration_error: float | None = None
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     images: Mapping[str, Evaluation] = field(default_factory=dict)
+    warning: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
@@ -65,13 +68,14 @@ class Evaluation:
 
     @property
     def text(self) -> str:
-        """The scores in one line, those of images before them, and who was taken for whom after them."""
+        """The scores in one line, those of images before them; who was taken for whom and a warning after them."""
         numbers = {"AP": self.average_precision, "ECE": self.calibration_error, "rms": self.rms_px}
         more = "  ".join(f"{name} {'unknown' if v is None else f'{v:.4f}'}" for name, v in numbers.items())
         line = f"precision {self.precision:.4f}  recall {self.recall:.4f}  F1 {self.f1:.4f}  {more} px"
         lines = [f"{name}: {one.text.splitlines()[0]}" for name, one in self.images.items()]
         confused = (f"  {t} found as " + ", ".join(f"{f} {n}" for f, n in r.items()) for t, r in self.confusion.items())
-        return "\n".join([*lines, f"all: {line}" if lines else line, *confused])
+        warning = [f"warning: {self.warning}"] if self.warning else []
+        return "\n".join([*lines, f"all: {line}" if lines else line, *confused, *warning])
 
 
 def summary(tp: int, fp: int, fn: int, distances: Sequence[float], radius_px: float, **more: Any) -> Evaluation:
@@ -101,7 +105,8 @@ def evaluate(
     ----------
     points
         Our table, its CSV, or another with the columns ``y_px, x_px`` and perhaps ``image, defect, confidence``. Rows
-        of the image named like the truth file are used; all rows if there is one truth and one image.
+        of the image named like the truth file are used; all rows if there is one truth and one image. Where names
+        differ, the scores stand and ``warning`` says so.
     truth
         Our CSV, or one with the columns ``y_px, x_px, kind`` (``V_X`` = one chalcogen missing).
     radius_nm
@@ -139,12 +144,16 @@ def evaluate(
         rows = rows.where(window.inside(rows.positions_px, name))
         true = true.where(window.inside(true.positions_px, name))
         scored[name] = _compare(rows, true, radius, (defect or "", kind or "")), radius
+    return replace(_together(scored, radius_px or 0.0), warning=names_warning(table, truths, shapes))
+
+
+def _together(scored: Mapping[str, tuple[Comparison, float]], radius_px: float) -> Evaluation:
+    """Scores of all images; `radius_px` where there is none."""
     every = {name: _evaluation(one, radius) for name, (one, radius) in scored.items()}
     if len(every) == 1:
         return next(iter(every.values()))
-    radius = float(np.median([radius for _, radius in scored.values()])) if scored else radius_px or 0.0
-    whole = _evaluation(Comparison.total(one for one, _ in scored.values()), radius)
-    return Evaluation(**{**vars(whole), "images": every})
+    radius = float(np.median([radius for _, radius in scored.values()])) if scored else radius_px
+    return replace(_evaluation(Comparison.total(one for one, _ in scored.values()), radius), images=every)
 
 
 def _evaluation(one: Comparison, radius_px: float) -> Evaluation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +125,54 @@ def image_shapes(path: str | Path) -> Mapping[str, tuple[int, int]]:
 
 def images_of(table: PointTable, truths: Sequence[Truth]) -> Iterator[tuple[str, PointTable, Truth]]:
     """Name, points and truth of every image; frames of a stack are images."""
-    stems = np.array([Path(str(name)).stem for name in table["image"]], dtype=str)
-    alone = len(truths) == 1 and len({t for true in truths for t in true.images}) <= 1
+    alone = _one_of_each(table, truths)
     for true in truths:
         for name in true.images or ("",):
-            own = (stems == name) | (table["image"] == name) | (table["image"] == "")
-            if alone and not own.any() and len(set(table["image"])) <= 1:
+            own = _named(table, name)
+            if alone and not own.any():
                 own = np.ones(len(table), bool)
             yield from _frames(name, table.where(own), true.of_image(name))
+
+
+def names_warning(table: PointTable, truths: Sequence[Truth], searched: Collection[str] = ()) -> str:
+    """One sentence if points and true defects seem to be of different images, else nothing.
+
+    Parameters
+    ----------
+    table, truths
+        What is compared (see `images_of`).
+    searched
+        Images that are known to have been searched, though nothing may have been found there.
+    """
+    names = [name for true in truths for name in true.images]
+    lost = [name for name in names if name not in searched and not _named(table, name).any()]
+    if not lost or not len(table):
+        return ""
+    there = _quoted(map(str, table["image"]))
+    if _one_of_each(table, truths):
+        return f"the points are on {there}, the true defects on {_quoted(lost)}; check that this is the same image"
+    return (
+        f"no points are on {_quoted(lost)}, only on {there}, so that its true defects count as missed; "
+        "name the truth after its image"
+    )
+
+
+def _named(table: PointTable, name: str) -> NDArray[np.bool_]:
+    """Rows of an image, with or without the ending of its file, and rows that name none."""
+    stems = np.array([Path(str(image)).stem for image in table["image"]], dtype=str)
+    return np.asarray((stems == name) | (table["image"] == name) | (table["image"] == ""))
+
+
+def _one_of_each(table: PointTable, truths: Sequence[Truth]) -> bool:
+    """Whether there is one image on both sides, so that they are compared whatever their names."""
+    truly = {name for true in truths for name in true.images}
+    return len(truths) == 1 and len(truly) <= 1 and len(set(table["image"])) <= 1
+
+
+def _quoted(names: Iterable[str], most: int = 3) -> str:
+    every = list(dict.fromkeys(names))
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(f"'{name}'" for name in every[:most]) + more
 
 
 def _frames(name: str, rows: PointTable, true: Truth) -> Iterator[tuple[str, PointTable, Truth]]:
