@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_stem_gan.detect.intervals import binomial_interval, poisson_interval
 
+NO_BREAK = "\u00a0"  # a space that ties a number to its unit, so that a narrow panel does not part them
 AREA_NM2 = 100.0
 LEVEL = 0.95
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -46,11 +47,11 @@ class Expectation:
 
     @property
     def sentence(self) -> str:
-        """E.g. ``expect 2 false vacancies per 100 nm² (0.7 to 5), 94 % found (88 to 98 %)``."""
-        false = f"{_number(self.false_per_100nm2)} false vacancies per 100 nm²"
+        """E.g. ``expect 2 false vacancies per 100 nm² (0.7 to 5), 94 % found (88 to 98 %)``; no unit is wrapped."""
+        false = f"{_number(self.false_per_100nm2)} false vacancies per 100{NO_BREAK}nm²"
         between = f"{_number(self.false_low)} to {_number(self.false_high)}"
-        share = f"{_percent(self.found)} % found ({_percent(self.found_low)} to {_percent(self.found_high)} %)"
-        return f"expect {false} ({between}), {share}"
+        share = f"{_percent(self.found)}{NO_BREAK}% found ({_percent(self.found_low)} to {_percent(self.found_high)}"
+        return f"expect {false} ({between}), {share}{NO_BREAK}%)"
 
 
 @dataclass(frozen=True)
