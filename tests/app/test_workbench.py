@@ -130,6 +130,21 @@ def test_the_adapted_model_is_what_detect_uses(bench, fake, finish):
     assert isinstance(fake.seen["model"], FakeModel)
 
 
+def test_a_poor_model_is_warned_of_and_not_praised(bench, fake, finish, monkeypatch):
+    from napari.utils.notifications import notification_manager
+
+    report = {"warning": "F1 0.31 on held-out pairs: do not rely on its points", "finder": "adapted"}
+    monkeypatch.setattr(FakeModel, "report", report)
+    workbench = bench()
+
+    finish(workbench, "adapt")
+
+    assert "ready" not in workbench.shell.progress.message.text()
+    assert "this session's model is poor: F1 0.31 on held-out pairs" in workbench.shell.progress.message.text()
+    assert workbench.shell.panels["adapt"].result.text().startswith("<b>warning</b>: F1 0.31")
+    assert report["warning"] in [one.message for one in notification_manager.records]
+
+
 def test_a_stopped_adaptation_keeps_its_model_and_simulates_no_more(bench, fake, qtbot, monkeypatch):
     def adapt_until_stopped(images, matches, config, *, stop=None, **more):
         while not stop.wait(0.005):

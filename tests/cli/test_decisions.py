@@ -19,7 +19,7 @@ def adapted(monkeypatch):
     def adapt(images, matches, config, *, decisions=None, **_):
         seen["decisions"] = decisions
         yield from ()
-        return SimpleNamespace(save=lambda path: None, report={})
+        return SimpleNamespace(save=lambda path: None, report=seen.get("report", {}))
 
     monkeypatch.setattr(commands, "_matched", lambda *_: ([SimpleNamespace(name="a")], []))
     monkeypatch.setattr(commands.workflow, "adapt", adapt)
@@ -39,6 +39,14 @@ def test_adapt_learns_from_a_table_with_decisions(adapted, tmp_path):
 
     assert code == 0
     assert list(adapted["decisions"]["decision"]) == [ACCEPTED]
+
+
+def test_a_poor_model_is_saved_with_a_warning(adapted, tmp_path, capsys):
+    adapted["report"] = {"warning": "F1 0.31 on held-out pairs: do not rely on its points"}
+
+    assert main(["adapt", "a.tif", "--out", str(tmp_path / "m.safetensors")]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == f"warning: {adapted['report']['warning']}"
 
 
 @pytest.mark.parametrize(

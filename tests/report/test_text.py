@@ -52,6 +52,14 @@ def test_the_report_lists_what_the_steps_say() -> None:
     assert "## Adaptation\n\n- kept: shipped\n- kl: 0.1235" in report_text(make_session(), [])
 
 
+def test_a_warning_of_the_adaptation_comes_before_every_number() -> None:
+    session = make_session()
+    session.report["adapt"]["warning"] = "F1 0.31 on held-out pairs: do not rely on its points"
+    text = report_text(session, [])
+    assert text.index("**Warning: F1 0.31 on held-out pairs: do not rely on its points.**") < text.index("| image |")
+    assert "Warning" not in report_text(make_session(), [])
+
+
 def test_what_was_compared_is_one_line_each() -> None:
     session = make_session()
     session.report["adapt"]["candidates"] = [{"name": "as it is", "score": 1.0, "audit": {"reason": "labels are kept"}}]

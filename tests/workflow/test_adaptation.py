@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from napari_stem_gan.detect.calibrate import calibrated, score
 from napari_stem_gan.detect.finder import Finder
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.simulate import session
@@ -12,7 +11,7 @@ from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.simulate.instrument import InstrumentConfig
 from napari_stem_gan.translate.config import AdaptConfig
 from napari_stem_gan.translate.cyclegan import CycleGAN
-from napari_stem_gan.workflow import adapt, adaptation, consume
+from napari_stem_gan.workflow import adapt, adaptation, comparison, consume
 
 
 @pytest.fixture
@@ -25,7 +24,8 @@ def small(monkeypatch, finder):
     monkeypatch.setitem(adaptation._Session.draw.__kwdefaults__, "size_px", 128)
 
 
-def test_adaptation_ends_with_a_usable_model_and_a_report(small, images, matches):
+def test_adaptation_ends_with_a_usable_model_and_a_report(small, images, matches, monkeypatch):
+    monkeypatch.setattr(comparison, "POOR_F1", 1.01)  # any finder is poor
     seen = []
     model = consume(adapt(images, matches, AdaptConfig(minutes=0.1), device="cpu"), seen.append)
     assert {p.stage for p in seen} == {"adapt"}
@@ -35,6 +35,10 @@ def test_adaptation_ends_with_a_usable_model_and_a_report(small, images, matches
     assert set(model.report["held_out_f1"]) >= {"as shipped", "as shipped, calibrated today"}
     assert all(text.startswith("expect") for text in model.report["known_answer"].values())
     assert isinstance(model.finder, Finder)
+    assert model.report["kept_f1"] == max(model.report["held_out_f1"].values())
+    assert next(iter(model.report)) == "warning"
+    assert model.report["warning"].startswith(f"F1 {model.report['kept_f1']:.2f} on held-out pairs")
+    assert seen[-1].message == model.report["warning"]
 
 
 def test_stop_gives_back_the_shipped_finder(small, images, matches, finder):
@@ -69,41 +73,6 @@ def test_the_pairs_are_simulated_with_the_instrument_that_was_set(small, images,
 def test_a_session_without_a_match_is_refused(small, images, matches):
     with pytest.raises(ValueError, match="no image could be matched"):
         consume(adapt([], [], AdaptConfig()))
-
-
-def fake_score(values):
-    return lambda fusion, held: values[fusion]
-
-
-@pytest.mark.parametrize(
-    ("values", "kept"),
-    [
-        ({"old": 0.9, "old fitted": 0.8}, "as shipped"),
-        ({"old": 0.9, "old fitted": 0.9}, "as shipped"),
-        ({"old": 0.8, "old fitted": 0.9}, "as shipped, calibrated today"),
-    ],
-)
-def test_the_finder_with_the_best_held_out_score_is_kept_and_the_shipped_one_on_a_tie(values, kept):
-    class FakeFinder:
-        def __init__(self, fusion):
-            self.fusion = fusion
-
-        def with_fusion(self, fusion):
-            return FakeFinder(fusion)
-
-    report = {}
-    best = adaptation._best(
-        {"as shipped": FakeFinder("old")}, {"as shipped": [1, 2, 3]}, report,
-        lambda start, _: f"{start} fitted", fake_score(values),
-    )  # fmt: skip
-    assert f"finder {kept}:" in report["finder"]
-    assert values[best.fusion] == max(values.values())
-
-
-def test_a_comparison_that_had_no_time_keeps_the_shipped_finder(finder):
-    report = {}
-    assert adaptation._best({"as shipped": finder}, {"as shipped": [None]}, report, calibrated, score) is finder
-    assert "no time" in report["finder"]
 
 
 def test_decisions_of_the_user_are_learnt_from_unless_switched_off(small, images, matches):

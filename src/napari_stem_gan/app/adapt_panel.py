@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
@@ -35,13 +35,16 @@ class AdaptPanel(StepPanel):
         super().__init__(parent)
 
     def show_outcome(self, outcome: Outcome) -> str:
-        """Say what was kept and why."""
+        """Say what was kept and why, and warn of a finder that is not to be relied on."""
         if outcome.model is None:
             return ""
         self._model = outcome.model
         self.save.setEnabled(True)
         report = outcome.report.get("adapt", outcome.report)
         self.show_result("<br>".join(report_lines(report)))
+        if warning := str(report.get("warning", "")):
+            show_warning(warning)
+            return f"this session's model is poor: {warning.partition(':')[0]}"
         return "this session's model is ready"
 
     def save_model(self, path: str) -> None:

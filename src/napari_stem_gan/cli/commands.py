@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -153,7 +153,13 @@ def adapt(options: Any, job: Job) -> Answer:
     model = job.finish(workflow.adapt(images, matches, config, simulate=like, stop=job.stop, **more))
     model.save(options.out)
     early = " (stopped early)" if job.stop.is_set() else ""
-    return f"the session's model is in {options.out}{early}", {"model": str(options.out), "report": model.report}
+    text = _warned(f"the session's model is in {options.out}{early}", model.report)
+    return text, {"model": str(options.out), "report": model.report}
+
+
+def _warned(text: str, report: Mapping[str, Any]) -> str:
+    """A text with the warning of an adaptation, if there is one."""
+    return f"{text}\nwarning: {report['warning']}" if report.get("warning") else text
 
 
 def detect(options: Any, job: Job) -> Answer:
@@ -236,7 +242,8 @@ def run(options: Any, job: Job) -> Answer:
     done = job.finish(workflow.run(images, config, device=options.device, stop=job.stop, folder=folder))
     files = sorted(str(path) for path in folder.iterdir() if path.is_file())
     result = {"points": len(done.table), "out": str(folder), "files": files, "report": done.report}
-    return f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}", result
+    text = f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}"
+    return _warned(text, done.report.get("adapt", {})), result
 
 
 RUN_CONFIGS: dict[str, type] = {

@@ -70,6 +70,7 @@ def report_text(
         "# Defects found",
         f"{len(result.table)} defects on {len(result.images)} images. Every point is in `points.csv` (nm and pixels); "
         "hashes, settings and versions are in `points.json`.",
+        *_warning(result.report.get("adapt", {})),
         _image_table(result),
         *([_defect_table(result)] if statistics is None else statistics_text(statistics, plots)),
         *_known_answer(result.report.get("known_answer", {})),
@@ -104,6 +105,11 @@ def _defect_table(result: Session) -> str:
         if not counts:
             rows.append(f"| {_label(image)} | none | 0 | 0 |")
     return "\n".join(rows)
+
+
+def _warning(adapted: Mapping[str, Any]) -> list[str]:
+    """What speaks against relying on the points at all."""
+    return [f"**Warning: {adapted['warning']}.**"] if adapted.get("warning") else []
 
 
 def _known_answer(answer: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
+from napari_stem_gan.workflow.comparison import FEWEST_PAIRS, SHIPPED, best_finder, poor_warning
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.progress import Progress, Steps
 from napari_stem_gan.workflow.session import Matched, accepted, fit_images
@@ -65,6 +66,12 @@ def adapt(
     stop
         Ends it early.
 
+    Returns
+    -------
+    SessionModel
+        Its report begins with a ``warning`` where the finder that is kept makes more mistakes than hits on held-out
+        pairs (see `comparison.POOR_F1`).
+
     Raises
     ------
     ValueError
@@ -82,7 +89,8 @@ def adapt(
         fits = yield from fit_images(good, "adapt", stop, simulate)
     except Stopped:
         return SessionModel(finder, cyclegan, {"finder": "stopped early; the shipped finder is kept"})
-    session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed, simulate or SimulateConfig())
+    simulate = simulate or SimulateConfig()
+    session = _Session([m for _, m in good[: len(fits)]], fits, cyclegan, config.seed, simulate)
     simulated = [session.simulate(size_px=PAIR_PX) for _ in range(PAIRS)]
     yield from _translate(cyclegan, simulated, [i for i, _ in good], clock, config.seed, stop)
     report: dict[str, Any] = {"translation": cyclegan.report, "minutes": config.minutes}
@@ -92,8 +100,10 @@ def adapt(
         tested = {"kept finder": finder} | ({} if finder is shipped else {"shipped finder": shipped})
         report["known_answer"] = yield from _tested(tested, good, config.seed, clock, stop)
     report["seconds"] = round(clock.seconds(), 1)
+    if warning := poor_warning(report.get("kept_f1"), fits, simulate):
+        report = {"warning": warning, **report}
     verdict = str(report.get("finder", "stopped early; the shipped finder is kept"))
-    yield Progress(stage="adapt", fraction=1.0, message=verdict)
+    yield Progress(stage="adapt", fraction=1.0, message=warning or verdict)
     return SessionModel(finder, cyclegan, report)
 
 
@@ -209,7 +219,7 @@ def _tune(
     stop: threading.Event | None,
 ) -> Steps[Any]:
     """Train the finder on today's pairs, calibrate it, and keep the best of the candidates on held-out pairs."""
-    from napari_stem_gan.detect.calibrate import SiteData, calibrated, collect, score
+    from napari_stem_gan.detect.calibrate import SiteData, collect
     from napari_stem_gan.detect.decided import WithDecisions, decided_candidates, decided_example
     from napari_stem_gan.detect.fcn import FinderTraining
     from napari_stem_gan.detect.finder import Finder
@@ -224,43 +234,19 @@ def _tune(
         budget = TrainingConfig(steps=None, minutes=clock.left(FINDER_END) / 60, report_every=5)
         for step in train(training, pool, config=budget, stop=stop):
             yield clock.report("fine-tuning the finder on today's pairs", step)
-    candidates = {"as shipped": finder}
+    candidates = {SHIPPED: finder}
     if training.done >= 20:
         candidates["tuned"] = Finder(training.average, finder.fusion, finder.device)
     data: dict[str, list[SiteData]] = {name: [] for name in candidates}
-    pairs = data["as shipped"]
-    while (len(pairs) < 3 or clock.left(CALIBRATED) > clock.seconds() * 0.02) and len(pairs) < 20:
+    pairs = data[SHIPPED]
+    while (len(pairs) < FEWEST_PAIRS or clock.left(CALIBRATED) > clock.seconds() * 0.02) and len(pairs) < 20:
         if stop and stop.is_set():
             break
         labelled = session.draw(session.rng)
         for name, candidate in candidates.items():
             data[name].append(collect(candidate, labelled))
-        yield clock.report(f"calibrating on held-out pair {len(data['as shipped'])}")
-    if len(data["as shipped"]) >= 3:  # decisions alone know nothing of what nobody looked at
+        yield clock.report(f"calibrating on held-out pair {len(pairs)}")
+    if len(pairs) >= FEWEST_PAIRS:  # decisions alone know nothing of what nobody looked at
         for name, candidate in candidates.items():
             data[name] += decided_candidates(candidate, decided)
-    return _best(candidates, data, report, calibrated, score)
-
-
-def _best(
-    candidates: dict[str, Any], data: dict[str, list[Any]], report: dict[str, Any], calibrated: Any, score: Any
-) -> Any:
-    """The candidate with the highest F1 on every third pair, after calibration on the others."""
-    if len(data["as shipped"]) < 3:
-        report["finder"] = "the shipped finder is kept: there was no time to compare"
-        return candidates["as shipped"]
-    results: dict[str, tuple[float, Any]] = {}
-    for name, finder in candidates.items():
-        held, fit = data[name][::3], [d for i, d in enumerate(data[name]) if i % 3]
-        results[name] = (score(finder.fusion, held), finder)
-        fused = calibrated(finder.fusion, fit)
-        results[f"{name}, calibrated today"] = (score(fused, held), finder.with_fusion(fused))
-    report["held_out_f1"] = {name: round(value, 4) for name, (value, _) in results.items()}
-    best = max(results, key=lambda name: results[name][0])
-    if results[best][0] <= results["as shipped"][0]:
-        best = "as shipped"
-    mine, shipped = results[best][0], results["as shipped"][0]
-    report["finder"] = f"finder {best}: F1 {mine:.3f} on held-out pairs, {shipped:.3f} as shipped"
-    return results[best][1]
-
-
+    return best_finder(candidates, data, report)
