@@ -21,7 +21,7 @@ def adapted(monkeypatch):
         yield from ()
         return SimpleNamespace(save=lambda path: None, report=seen.get("report", {}))
 
-    monkeypatch.setattr(commands, "_matched", lambda *_: ([SimpleNamespace(name="a")], []))
+    monkeypatch.setattr(commands, "_matched", lambda *_: ([SimpleNamespace(name="a", frame=0, shape=(64, 64))], []))
     monkeypatch.setattr(commands.workflow, "adapt", adapt)
     return seen
 
@@ -41,6 +41,17 @@ def test_adapt_learns_from_a_table_with_decisions(adapted, tmp_path):
     assert list(adapted["decisions"]["decision"]) == [ACCEPTED]
 
 
+def test_decisions_outside_their_image_are_left_out_and_counted(adapted, tmp_path, capsys):
+    head = "image,frame,y_px,x_px,y_nm,x_nm,defect,sublattice,confidence,decision"
+    rows = [f"a,0,{y},63.4,,,V_Se,Se,0.9,{said}" for y, said in ((5, "rejected"), (64, "accepted"), (70, ""))]
+    (tmp_path / "p.csv").write_text("\n".join([head, *rows, ""]), encoding="utf-8")
+
+    code = main(["adapt", "a.tif", "--decisions", str(tmp_path / "p.csv"), "--out", str(tmp_path / "m.safetensors")])
+
+    assert (code, list(adapted["decisions"]["decision"])) == (0, ["rejected"])
+    assert "left out, because outside their image: 1 point\n" in capsys.readouterr().out
+
+
 def test_a_poor_model_is_saved_with_a_warning(adapted, tmp_path, capsys):
     adapted["report"] = {"warning": "F1 0.31 on held-out pairs: do not rely on its points"}
 
@@ -55,6 +66,8 @@ def test_a_poor_model_is_saved_with_a_warning(adapted, tmp_path, capsys):
         ("b,0,1,2,0.1,0.1,V_Se,Se,0.9,accepted", "got points on 'b'"),
         ("a,0,1,2,0.1,0.1,V_Se,Se,0.9,", "got none; review"),
         ("", "got none; review"),
+        ("a,0,1,64,0.1,0.1,V_Se,Se,0.9,accepted", "got 1 outside their image"),
+        ("a,1,1,2,0.1,0.1,V_Se,Se,0.9,accepted", "got 1 outside their image"),
         ("a,0,,,,,V_Se,Se,0.9,accepted", "must give y_px and x_px of every point, got none in row 2"),
     ],
 )

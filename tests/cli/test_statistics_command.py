@@ -38,6 +38,14 @@ def test_densities_pairs_and_maps_are_written(session, tmp_path: Path, capsys: p
     assert {Path(f).name for f in told["files"]} == {p.name for p in (tmp_path / "out").iterdir()}
 
 
+def test_points_outside_the_image_are_left_out_and_counted(session, tmp_path: Path, capsys) -> None:
+    image, table = session
+    with table.open("a", encoding="utf-8") as file:
+        file.writelines(f"day,{frame},{y},{x},1,1,V_Se,Se,1\n" for frame, y, x in ((0, -1, 9), (0, 9, 256), (1, 9, 9)))
+    assert run("statistics", image, "--table", table, "--out", tmp_path / "out") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == 3
+
+
 def test_a_threshold_that_is_no_probability_is_refused(session, tmp_path: Path, capsys) -> None:
     image, table = session
     assert run("statistics", image, "--table", table, "--threshold", "nan", "--out", tmp_path / "out") == 1

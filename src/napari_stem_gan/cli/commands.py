@@ -21,7 +21,7 @@ from napari_stem_gan.cli.arguments import (
 )
 from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
-from napari_stem_gan.cli.tables import check_decisions, check_images
+from napari_stem_gan.cli.tables import check_images, decided_points, left_out
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
@@ -146,15 +146,16 @@ def adapt(options: Any, job: Job) -> Answer:
     prepare_folder(options.out.parent)
     decisions = None if options.decisions is None else workflow.read_points(options.decisions)
     images, matches = _matched(options.images, options, job)
+    lost = 0
     if decisions is not None:
-        check_decisions(decisions, options.decisions, (image.name for image in images))
+        decisions, lost = decided_points(decisions, options.decisions, images)
     config, like = config_from(AdaptConfig, options), config_from(SimulateConfig, options)
     more = {"decisions": decisions, "device": options.device}
     model = job.finish(workflow.adapt(images, matches, config, simulate=like, stop=job.stop, **more))
     model.save(options.out)
     early = " (stopped early)" if job.stop.is_set() else ""
-    text = _warned(f"the session's model is in {options.out}{early}", model.report)
-    return text, {"model": str(options.out), "report": model.report}
+    text = "\n".join([*left_out(lost), f"the session's model is in {options.out}{early}"])
+    return _warned(text, model.report), {"model": str(options.out), "report": model.report, "left_out": lost}
 
 
 def _warned(text: str, report: Mapping[str, Any]) -> str:
@@ -204,6 +205,7 @@ def statistics(options: Any, job: Job) -> Answer:
     table = workflow.read_points(options.table)
     images, matches = _matched(options.images, options, job)
     check_images(table, options.table, (image.name for image in images))
+    table, lost = workflow.on_images(table, images)
     config = config_from(StatisticsConfig, options)
     areas = workflow.crystal_areas(images, matches)
     found = job.finish(workflow.statistics(areas, table, config, threshold=options.threshold, stop=job.stop))
@@ -213,7 +215,8 @@ def statistics(options: Any, job: Job) -> Answer:
         for d in found.summary
     ]
     lines += [f"{p.defect}: {p.verdict} (p = {p.p_value:.3g})" for p in found.pairs]
-    return "\n".join([*lines, f"tables and plots are in {folder}"]), {"files": files, **found.to_dict()}
+    text = "\n".join([*lines, *left_out(lost), f"tables and plots are in {folder}"])
+    return text, {"files": files, "left_out": lost, **found.to_dict()}
 
 
 def evaluate(options: Any, job: Job) -> Answer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from napari_stem_gan.detect.table import KEPT, REJECTED, PointTable, TableError
+from napari_stem_gan.image import STEMImage
+from napari_stem_gan.workflow import on_images
 
 
 def check_images(table: PointTable, path: str | Path, names: Iterable[str]) -> None:
@@ -17,13 +19,20 @@ def check_images(table: PointTable, path: str | Path, names: Iterable[str]) -> N
         raise TableError(f"{path} must be of these images, got points on '{strange[0]}'; name its image too")
 
 
-def check_decisions(table: PointTable, path: str | Path, names: Iterable[str]) -> None:
-    """Raise TableError if nobody decided on a point of the images."""
+def decided_points(table: PointTable, path: str | Path, images: Sequence[STEMImage]) -> tuple[PointTable, int]:
+    """Points that were decided on and lie on the images, and how many lie outside of them; TableError without any."""
     said = table.columns.get("decision", np.full(len(table), ""))
-    here = np.isin(table["image"], list(names))
-    if (np.isin(said, (*KEPT, REJECTED)) & here).any():
-        return
-    got = ", ".join(sorted({f"points on '{name}'" for name in table["image"][~here]})) or "none"
+    found, lost = on_images(table.where(np.isin(said, (*KEPT, REJECTED))), images)
+    if len(found):
+        return found, lost
+    there = {image.name for image in images}
+    other = sorted({f"points on '{name}'" for name in table["image"] if name not in there})
+    got = ", ".join([*other, *([f"{lost} outside their image"] if lost else [])]) or "none"
     raise TableError(
         f"{path} must hold accepted, added or rejected points of these images, got {got}; review points in napari first"
     )
+
+
+def left_out(lost: int) -> list[str]:
+    """The line that says how many points were left out, if any."""
+    return [f"left out, because outside their image: {lost} point{'s' if lost != 1 else ''}"] if lost else []

@@ -24,7 +24,7 @@ from napari_stem_gan.workflow.point_statistics import by_polygons, crystal_areas
 from napari_stem_gan.workflow.progress import Progress, Steps, consume
 from napari_stem_gan.workflow.sample import describe, sample_images
 from napari_stem_gan.workflow.simulated import SimulatedSession, truth_table, write_simulated
-from napari_stem_gan.workflow.tables import read_points
+from napari_stem_gan.workflow.tables import on_images, read_points
 
 __all__ = [
     "Progress",
@@ -42,6 +42,7 @@ __all__ = [
     "fit",
     "known_answer",
     "match_images",
+    "on_images",
     "provenance",
     "read_points",
     "restore",
