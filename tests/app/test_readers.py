@@ -47,6 +47,15 @@ def test_other_files_are_left_alone(tmp_path, name):
     assert get_image_reader(str(path)) is None
 
 
+def test_frames_that_were_saved_as_planes_of_floats_are_claimed(tmp_path):
+    planes = np.random.default_rng(0).random((3, 40, 50), dtype=np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+
+    (layer,) = get_image_reader(str(tmp_path / "a.tif"))(str(tmp_path / "a.tif"))
+
+    assert layer[0].shape == (3, 40, 50)
+
+
 @pytest.mark.parametrize("path", ["", [], (), None, 3])
 def test_the_reader_never_raises_on_odd_paths(path):
     assert get_image_reader(path) is None

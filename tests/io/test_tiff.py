@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_stem_gan.image import ImageError
 from napari_stem_gan.io import read_images
 
 
@@ -92,6 +93,27 @@ def test_grey_saved_as_colour_is_one_image(tmp_path: Path, planar: str) -> None:
     tifffile.imwrite(tmp_path / "a.tif", colour, photometric="rgb", planarconfig=planar)
     (image,) = read_images(tmp_path / "a.tif")
     np.testing.assert_array_equal(image.data, grey)
+
+
+def test_three_frames_that_were_saved_as_planes_of_floats_are_a_stack(tmp_path: Path) -> None:
+    stack = picture(3, 40, 50)
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal([image.data for image in read_images(tmp_path / "a.tif")], stack)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "told"),
+    [
+        ((2, 3, 40, 50), np.float32, r"got 4 dimensions \(2, 3, 40, 50\); split it first"),
+        ((2, 3, 40, 50), np.uint8, r"got 4 dimensions \(2, 3, 40, 50\); split it first"),
+        ((3, 40, 50), np.uint16, "holds 3 planes that are marked as colours"),
+    ],
+)
+def test_planes_are_not_called_a_colour_image(tmp_path: Path, shape: tuple[int, ...], dtype: type, told: str) -> None:
+    data = (picture(*shape) * 200).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", planarconfig="separate")
+    with pytest.raises(ImageError, match=told):
+        read_images(tmp_path / "a.tif")
 
 
 def test_unknown_unit_is_told_and_ignored(tmp_path: Path) -> None:

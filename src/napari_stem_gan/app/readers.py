@@ -156,6 +156,7 @@ def _is_grey_tiff(path: str) -> bool:
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            return len(series.shape) in (2, 3) and "S" not in series.axes
+            colour = series.axes[-1] == "S" or ("S" in series.axes and series.dtype.kind != "f")
+            return len(series.shape) in (2, 3) and not colour
     except Exception:  # a damaged file is for whoever wants to complain about it
         return False

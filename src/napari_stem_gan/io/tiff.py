@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_stem_gan.image import ImageError
 from napari_stem_gan.io.signal import A_PER_UNIT, NO_UNITS, Signal, Size, is_length
 
 LARGEST_RESOLUTION_TAG_A = 1e5  # 10 µm: larger values are print settings (dots per inch)
@@ -25,13 +26,25 @@ def read_tiff(path: Path) -> Iterator[Signal]:
         scale, unit = _tiff_scale(file)
         first = file.series[0]
         alike = [series for series in file.series if (series.shape, series.dtype) == (first.shape, first.dtype)]
-        frames = [_colour_last(series.asarray(), series.axes) for series in alike]
+        frames = [_colour_last(series.asarray(), series.axes, path.name) for series in alike]
         yield Signal(frames[0] if len(frames) == 1 else np.stack(frames), scale, unit)
 
 
-def _colour_last(data: NDArray[Any], axes: str) -> NDArray[Any]:
-    """Move the samples axis of planar colour to the end."""
-    return np.moveaxis(data, axes.index("S"), -1) if "S" in axes[:-1] else data
+def _colour_last(data: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
+    """Move the samples axis of planar colour to the end; planes that are no colours stay where they are.
+
+    tifffile marks any three or four planes as colours unless it is told otherwise, so floats are taken for frames.
+    """
+    if "S" not in axes[:-1] or data.ndim != 3:
+        return data
+    if all(np.array_equal(data[0], plane) for plane in data[1:3]):
+        return np.moveaxis(data, axes.index("S"), -1)
+    if data.dtype.kind == "f":
+        return data
+    raise ImageError(
+        f"'{name}' holds {len(data)} planes that are marked as colours of one picture; convert a colour picture to "
+        "grey first, or save a stack as grey frames (tifffile: photometric='minisblack')"
+    )
 
 
 def _tiff_scale(file: tifffile.TiffFile) -> tuple[Size | None, str]:
