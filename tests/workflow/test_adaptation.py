@@ -21,7 +21,6 @@ def small(monkeypatch, finder):
     monkeypatch.setattr(Finder, "load", classmethod(lambda cls, **_: finder))
     monkeypatch.setattr(adaptation, "PAIRS", 2)
     monkeypatch.setattr(adaptation, "PAIR_PX", 128)
-    monkeypatch.setitem(adaptation._Session.draw.__kwdefaults__, "size_px", 128)
 
 
 def test_adaptation_ends_with_a_usable_model_and_a_report(small, images, matches, monkeypatch):
