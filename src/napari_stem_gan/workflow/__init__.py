@@ -6,18 +6,9 @@ The plugin and the command line call only what is named here. Nothing here impor
 """
 
 from napari_stem_gan.workflow.adaptation import adapt
-from napari_stem_gan.workflow.chain import (
-    RunConfig,
-    SessionResult,
-    detect,
-    fit,
-    match_images,
-    restore,
-    run,
-    simulate,
-    snap_image,
-)
+from napari_stem_gan.workflow.chain import RunConfig, SessionResult, detect, restore, run, simulate
 from napari_stem_gan.workflow.known_trial import known_answer
+from napari_stem_gan.workflow.matching import fit, match_images, snap_image
 from napari_stem_gan.workflow.model import SessionModel
 from napari_stem_gan.workflow.output import provenance, write_table
 from napari_stem_gan.workflow.point_statistics import by_polygons, crystal_areas, statistics, write_statistics
