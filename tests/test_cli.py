@@ -195,7 +195,7 @@ def test_what_a_library_prints_does_not_spoil_the_json(
         print("hello from a library")
         return read_images(path)
 
-    monkeypatch.setattr("napari_stem_gan.cli.commands.read_images", chatty)
+    monkeypatch.setattr("napari_stem_gan.cli.images.read_images", chatty)
     assert "accepted" in answer(capsys, "match", sample_file, "--material", "WSe2")
 
 
@@ -205,7 +205,7 @@ def test_an_unforeseen_error_is_one_line_too(
     def broken(path: Path, **options: object) -> list[STEMImage]:
         raise KeyError("C10")
 
-    monkeypatch.setattr("napari_stem_gan.cli.commands.read_images", broken)
+    monkeypatch.setattr("napari_stem_gan.cli.images.read_images", broken)
     assert main(["match", str(sample_file)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: KeyError")
@@ -218,7 +218,7 @@ def test_interrupting_ends_with_130_and_writes_nothing(
         signal.raise_signal(signal.SIGINT)
         return read_images(path)
 
-    monkeypatch.setattr("napari_stem_gan.cli.commands.read_images", interrupted)
+    monkeypatch.setattr("napari_stem_gan.cli.images.read_images", interrupted)
     words = ["detect", str(sample_file), "--material", "WSe2", "--out", str(tmp_path / "points.csv")]
     assert main(words) == 130
     assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ def adapted(monkeypatch):
         yield from ()
         return SimpleNamespace(save=lambda path: None, report=seen.get("report", {}))
 
-    monkeypatch.setattr(commands, "_matched", lambda *_: ([SimpleNamespace(name="a", frame=0, shape=(64, 64))], []))
+    monkeypatch.setattr(commands, "matched", lambda *_: ([SimpleNamespace(name="a", frame=0, shape=(64, 64))], []))
     monkeypatch.setattr(commands.workflow, "adapt", adapt)
     return seen
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import chain, count
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari_stem_gan import __version__, workflow
@@ -19,15 +17,15 @@ from napari_stem_gan.cli.arguments import (
     TableToFolder,
     TwoTables,
 )
+from napari_stem_gan.cli.images import matched, read
 from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
-from napari_stem_gan.cli.tables import check_images, decided_points, left_out
+from napari_stem_gan.cli.tables import check_images, decided_points
+from napari_stem_gan.cli.texts import left_out, match_text, statistics_lines, with_warning
 from napari_stem_gan.crystal.config import MatchConfig
-from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
-from napari_stem_gan.image import STEMImage
-from napari_stem_gan.io import prepare_folder, read_images, readable_suffixes, write_image
+from napari_stem_gan.io import prepare_folder, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
@@ -45,33 +43,6 @@ class Command(NamedTuple):
     configs: tuple[type, ...]
     run: Callable[[Any, Job], Answer]
     needs_images: bool = False
-
-
-def read(paths: Sequence[Path], options: Any, job: Job) -> list[STEMImage]:
-    """Read all images, stacks frame by frame, and say on stderr what was understood.
-
-    Files of the same name from different folders are told apart: the second ``a`` becomes ``a_2``.
-    """
-    images: list[STEMImage] = []
-    taken: set[str] = set()
-    for path in paths:
-        frames = read_images(path, pixel_size_nm=options.pixel_size_nm)
-        own = frames[0].name
-        name = next(n for n in chain([own], (f"{own}_{k}" for k in count(2))) if n not in taken)
-        taken.add(name)
-        images += [replace(frame, name=name) for frame in frames]
-    job.say(workflow.describe(images))
-    return images
-
-
-def _matched(paths: Sequence[Path], options: Any, job: Job) -> tuple[list[STEMImage], list[LatticeMatch]]:
-    """Read and match; images without a lattice are named on stderr."""
-    images = read(paths, options, job)
-    matches = job.finish(workflow.match_images(images, config_from(MatchConfig, options), stop=job.stop))
-    for image, found in zip(images, matches, strict=True):
-        if not found.accepted:
-            job.say(f"{image.name} [{image.frame}]: no lattice accepted: {found.reason}")
-    return images, matches
 
 
 def info(options: Any, job: Job) -> Answer:
@@ -106,32 +77,14 @@ def match(options: Any, job: Job) -> Answer:
         {"image": image.name, "frame": image.frame, **found.to_dict(), "fit": fit}
         for image, found, fit in zip(images, matches, fits, strict=True)
     ]
-    text = "\n".join(_match_text(values) for values in frames)
+    text = "\n".join(match_text(values) for values in frames)
     return text, frames[0] | ({"frames": frames} if len(frames) > 1 else {})
-
-
-def _match_text(values: dict[str, Any]) -> str:
-    where = f"{values['image']} [{values['frame']}]"
-    if not values["accepted"]:
-        return f"{where}: no lattice accepted: {values['reason']}"
-    error, fit = values["standard_errors"], values["fit"]
-    lines = [
-        f"{where}: {values['reason']}",
-        f"  pixel size {values['pixel_size_nm']:.5f} ± {error['pixel_size_nm']:.5f} nm, "
-        f"rotation {values['rotation_deg']:.2f} ± {error['rotation_deg']:.2f}°, "
-        f"scan shear {100 * values['shear']:+.2f} %, stretch {100 * values['stretch']:+.2f} %",
-        f"  columns {values['fwhm_nm']:.4f} nm wide, dose {fit['detector']['dose_e_per_A2']:.3g} e/Å², "
-        f"jitter {fit['scan']['jitter_x_px']:.2f} and {fit['scan']['jitter_y_px']:.2f} px (x, y), "
-        f"row noise {100 * fit['detector']['row_noise']:.2f} %",
-    ]
-    lines += [f"  another grain, rotated by {grain['rotation_deg']:.2f}°" for grain in values["other_grains"]]
-    return "\n".join(lines)
 
 
 def simulate(options: Any, job: Job) -> Answer:
     """Simulate labelled images like one image and write them with their true defects."""
     folder = prepare_folder(options.out)
-    images, matches = _matched([options.like], options, job)
+    images, matches = matched([options.like], options, job)
     config = config_from(SimulateConfig, options)
     drawn = job.finish(workflow.simulate(images, matches, config, stop=job.stop))
     files = workflow.write_simulated(drawn, folder)
@@ -145,7 +98,7 @@ def adapt(options: Any, job: Job) -> Answer:
     """Fine-tune the CycleGAN and the finder on today's images and write the session's model."""
     prepare_folder(options.out.parent)
     decisions = None if options.decisions is None else workflow.read_points(options.decisions)
-    images, matches = _matched(options.images, options, job)
+    images, matches = matched(options.images, options, job)
     lost = 0
     if decisions is not None:
         decisions, lost = decided_points(decisions, options.decisions, images)
@@ -155,18 +108,13 @@ def adapt(options: Any, job: Job) -> Answer:
     model.save(options.out)
     early = " (stopped early)" if job.stop.is_set() else ""
     text = "\n".join([*left_out(lost), f"the session's model is in {options.out}{early}"])
-    return _warned(text, model.report), {"model": str(options.out), "report": model.report, "left_out": lost}
-
-
-def _warned(text: str, report: Mapping[str, Any]) -> str:
-    """A text with the warning of an adaptation, if there is one."""
-    return f"{text}\nwarning: {report['warning']}" if report.get("warning") else text
+    return with_warning(text, model.report), {"model": str(options.out), "report": model.report, "left_out": lost}
 
 
 def detect(options: Any, job: Job) -> Answer:
     """Find defects and write them as CSV."""
     prepare_folder(options.out.parent)
-    images, matches = _matched(options.images, options, job)
+    images, matches = matched(options.images, options, job)
     if not any(found.accepted for found in matches):
         raise ValueError(f"no image could be matched: {matches[0].reason}; check the material and the pixel size")
     config = config_from(DetectConfig, options)
@@ -203,19 +151,14 @@ def statistics(options: Any, job: Job) -> Answer:
     """Count the points of a table on the crystal of its images and write densities, pair correlations and maps."""
     folder = prepare_folder(options.out)
     table = workflow.read_points(options.table)
-    images, matches = _matched(options.images, options, job)
+    images, matches = matched(options.images, options, job)
     check_images(table, options.table, (image.name for image in images))
     table, lost = workflow.on_images(table, images)
     config = config_from(StatisticsConfig, options)
     areas = workflow.crystal_areas(images, matches)
     found = job.finish(workflow.statistics(areas, table, config, threshold=options.threshold, stop=job.stop))
     files = workflow.write_statistics(found, folder)
-    lines = [
-        f"{d.defect}: {d.count:g}, {d.per_nm2:.4f} per nm² ({d.low_per_nm2:.4f} to {d.high_per_nm2:.4f})"
-        for d in found.summary
-    ]
-    lines += [f"{p.defect}: {p.verdict} (p = {p.p_value:.3g})" for p in found.pairs]
-    text = "\n".join([*lines, *left_out(lost), f"tables and plots are in {folder}"])
+    text = "\n".join([*statistics_lines(found), *left_out(lost), f"tables and plots are in {folder}"])
     return text, {"files": files, "left_out": lost, **found.to_dict()}
 
 
@@ -246,7 +189,7 @@ def run(options: Any, job: Job) -> Answer:
     files = sorted(str(path) for path in folder.iterdir() if path.is_file())
     result = {"points": len(done.table), "out": str(folder), "files": files, "report": done.report}
     text = f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}"
-    return _warned(text, done.report.get("adapt", {})), result
+    return with_warning(text, done.report.get("adapt", {})), result
 
 
 RUN_CONFIGS: dict[str, type] = {

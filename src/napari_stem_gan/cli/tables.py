@@ -31,8 +31,3 @@ def decided_points(table: PointTable, path: str | Path, images: Sequence[STEMIma
     raise TableError(
         f"{path} must hold accepted, added or rejected points of these images, got {got}; review points in napari first"
     )
-
-
-def left_out(lost: int) -> list[str]:
-    """The line that says how many points were left out, if any."""
-    return [f"left out, because outside their image: {lost} point{'s' if lost != 1 else ''}"] if lost else []
