@@ -141,6 +141,7 @@ def test_a_poor_model_is_warned_of_and_not_praised(bench, fake, finish, monkeypa
 
     assert "ready" not in workbench.shell.progress.message.text()
     assert "this session's model is poor: F1 0.31 on held-out pairs" in workbench.shell.progress.message.text()
+    assert workbench.shell.sections["adapt"].header.text().startswith("Adapt  ⚠ this session's model is poor")
     assert workbench.shell.panels["adapt"].result.text().startswith("<b>warning</b>: F1 0.31")
     assert report["warning"] in [one.message for one in notification_manager.records]
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_stem_gan.app.jobs import Outcome
-from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.panel import WARNING_SIGN, StepPanel
 from napari_stem_gan.translate.config import AdaptConfig
 
 
@@ -44,7 +44,7 @@ class AdaptPanel(StepPanel):
         self.show_result("<br>".join(report_lines(report)))
         if warning := str(report.get("warning", "")):
             show_warning(warning)
-            return f"this session's model is poor: {warning.partition(':')[0]}"
+            return f"{WARNING_SIGN} this session's model is poor: {warning.partition(':')[0]}"
         return "this session's model is ready"
 
     def save_model(self, path: str) -> None:

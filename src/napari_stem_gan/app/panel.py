@@ -12,6 +12,8 @@ from napari_stem_gan.app import settings
 from napari_stem_gan.app.form import ConfigForm
 from napari_stem_gan.app.jobs import Outcome
 
+WARNING_SIGN = "⚠"
+
 
 class StepPanel(QWidget):
     """One step of the workbench.
@@ -57,7 +59,10 @@ class StepPanel(QWidget):
         return self.form.error()
 
     def show_outcome(self, outcome: Outcome) -> str:
-        """Show a result; returns one short remark for the section's header, or an empty string."""
+        """Show a result; returns one short remark for the section's header, or an empty string.
+
+        A remark that begins with `WARNING_SIGN` is no success.
+        """
         return ""
 
     def keep(self) -> None:

@@ -26,7 +26,7 @@ from napari_stem_gan.app.folder_row import FolderRow
 from napari_stem_gan.app.form import RED
 from napari_stem_gan.app.jobs import STEPS
 from napari_stem_gan.app.match_panel import MatchPanel
-from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.panel import WARNING_SIGN, StepPanel
 from napari_stem_gan.app.progress import ProgressPanel
 from napari_stem_gan.app.restore_panel import RestorePanel
 from napari_stem_gan.app.settings import kept_config
@@ -119,7 +119,8 @@ class Shell(QWidget):
         """Show a short result in the headers of the sections."""
         for name, remark in remarks.items():
             if remark and name in self.sections:
-                self.sections[name].set_title(f"{self.panels[name].title}  ✓ {remark}")
+                mark = "" if remark.startswith(WARNING_SIGN) else "✓ "
+                self.sections[name].set_title(f"{self.panels[name].title}  {mark}{remark}")
 
     def open_section(self, name: str) -> None:
         """Open a section; the others close."""
