@@ -224,7 +224,7 @@ def test_snap_takes_the_place_of_the_match(matched, image_layer, fake, finish, q
     np.testing.assert_allclose(fake.seen["start"].origin_px, placed.origin_px)
     assert fake.seen["image"].shape == SHAPE
     assert fake.calls == ["match", "snap", "detect"]
-    (kept,) = workbench._session.known(workbench._configs()["match"], workbench.sources()[0])[0]
+    (kept,) = workbench._session.known(workbench._request().configs["match"], workbench.sources()[0])[0]
     np.testing.assert_allclose(kept.origin_px, placed.origin_px)
     assert not workbench.lattice.adjust.is_on()
 
@@ -251,7 +251,7 @@ def test_a_refused_snap_says_why_and_lets_the_user_go_on(matched, image_layer, f
 
     assert "Snap: no lattice was found near" in notification_manager.records[-1].message
     assert workbench.lattice.adjust.is_on()
-    (kept,) = workbench._session.known(workbench._configs()["match"], workbench.sources()[0])[0]
+    (kept,) = workbench._session.known(workbench._request().configs["match"], workbench.sources()[0])[0]
     assert kept.reason == ""
 
 

@@ -7,29 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
 
-from napari_stem_gan.app.csv_file import write_tables
-from napari_stem_gan.app.curation_tools import CurationTools
+from napari_stem_gan.app.asked import asked_configs, asked_errors, asked_material
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
-from napari_stem_gan.app.lattice_tools import LatticeTools
-from napari_stem_gan.app.layers import Source, guess_material, read_layer, summary
+from napari_stem_gan.app.layers import Source, summary
 from napari_stem_gan.app.listener import Listener
-from napari_stem_gan.app.match_panel import AUTO, known_materials
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.session import Session, lie_on_each_other, set_pixel_size, side_by_side
 from napari_stem_gan.app.shell import Shell
 from napari_stem_gan.app.show import show_outcome
-from napari_stem_gan.app.statistics_tools import StatisticsTools
-from napari_stem_gan.app.tracks import follow_tracks
+from napari_stem_gan.app.sources import notes_of, problem_of, read_sources
+from napari_stem_gan.app.tools import Tools
 from napari_stem_gan.app.worker import Bridge, Ending
-from napari_stem_gan.image import ImageError
 
-NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sample › napari-stem-gan"
-NOT_SELECTED = "no image layer is selected: select one, or choose 'all image layers'"
 TOLD_BY = {"run": "detect", "snap": "match"}  # the panel whose remark ends the job
 ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
 
@@ -69,25 +62,9 @@ class Workbench(QWidget):
         return self._session.results
 
     def sources(self) -> tuple[tuple[Source, ...], list[str]]:
-        """The layers to work on, and why others are left out.
-
-        Returns
-        -------
-        tuple
-            Sources, top of the layer list last, and one sentence per image layer that cannot be used.
-        """
-        chosen = self.viewer.layers.selection if self.shell.only_selected() else self.viewer.layers
-        sources, reasons = [], []
-        for layer in self.viewer.layers:
-            if not isinstance(layer, Image) or self.results.is_ours(layer):
-                continue
-            if not any(one in chosen for one in (layer, *self.results.of_source(layer))):
-                continue  # a selected result of ours stands for its image
-            try:
-                sources.append(read_layer(layer))
-            except ImageError as error:
-                reasons.append(str(error))
-        return tuple(sources), reasons
+        """The layers to work on, and why others are left out (see `read_sources`)."""
+        layers = self.viewer.layers
+        return read_sources(layers, layers.selection if self.shell.only_selected() else layers, self.results)
 
     def refresh(self) -> None:
         """Show what is understood now; called when layers, selection or forms change."""
@@ -95,23 +72,14 @@ class Workbench(QWidget):
         if "match" in self.shell.panels:
             self.shell.panels["match"].understand(sources)
         if self.shell.current() == "simulate":  # crystals are made with ASE, whose import would hold up the panel
-            self.shell.panels["simulate"].understand(self._crystal())
-        for tools in (self.lattice, self.curation, self.statistics):
-            if tools is not None:
-                tools.refresh()
-        errors = {name: panel.error() for name, panel in self.shell.panels.items()}
-        if "detect" in self.shell.panels:
-            errors["statistics"] = self.shell.panels["detect"].statistics.error()
-            self.shell.panels["detect"].set_ready(bool(self.results.of_kind("defects")))
-        problem = ""
-        if not sources:
-            problem = reasons[0] if reasons else NOT_SELECTED if self.shell.only_selected() else NO_LAYER
+            self.shell.panels["simulate"].understand(asked_material(self.shell, self._session))
+        self.tools.refresh()
+        errors = asked_errors(self.shell)
         overlap = lie_on_each_other(sources)
         self.shell.spread.setVisible(overlap)
-        notes = [source.note for source in sources if source.note] + [f"left out: {text}" for text in reasons]
         by_hand = self.shell.panels["simulate"].by_hand() if {"simulate", "adapt"} <= set(self.shell.panels) else ""
-        notes += [f"by hand in Simulate: {by_hand}; Adapt and Run all learn that, not today's"] if by_hand else []
-        notes += ["the images lie on top of each other; 'Side by side' moves them into a row"] if overlap else []
+        notes = notes_of(sources, reasons, by_hand=by_hand, overlap=overlap)
+        problem = problem_of(sources, reasons, self.shell.only_selected())
         self.shell.show_understood(summary(sources) if sources else "", notes, problem, errors)
         self.shell.set_running(self.bridge.is_running())
 
@@ -147,15 +115,9 @@ class Workbench(QWidget):
         self.shell.show_stopping()
 
     def save_csv(self, path: str) -> None:
-        """Write the points that count, then the rejected ones, and a JSON beside them; a failure is a notification."""
-        try:
-            count = write_tables(path, self.results, self._session.provenance, self.shell.threshold())
-        except (OSError, ValueError) as error:
-            show_error(str(error))
-            return
-        rejected = count - len(self.results.defects())
-        more = f", and {rejected} rejected," if rejected else ""
-        show_info(f"{count - rejected} point{'s' if count - rejected != 1 else ''}{more} saved to {path}")
+        """Write the points that are shown, if this panel has Detect (see `PointTools.save`)."""
+        if self.tools.points is not None:
+            self.tools.points.save(path)
 
     def load_csv(self, path: str) -> None:
         """Take over the decisions of a CSV that was saved earlier."""
@@ -179,11 +141,7 @@ class Workbench(QWidget):
         """Stop the job and listen to the viewer no longer."""
         self.bridge.stop()
         self.listener.close()
-        for tools in (self.lattice, self.curation, self.statistics):
-            if tools is not None:
-                tools.close()
-        if self.curation is not None:
-            self.results.curated.events.edited.disconnect(self._on_edited)
+        self.tools.close()
         self.shell.device.cancel()
 
     def _build(self) -> None:
@@ -191,12 +149,8 @@ class Workbench(QWidget):
         self.shell = Shell(self.steps, self)
         self.bridge = Bridge(self)
         self.listener = Listener(self.viewer, self.refresh, self)
-        row = self.shell.panels["match"].lattice if "match" in self.shell.panels else None
-        self.lattice = None if row is None else LatticeTools(self.viewer, self._session, row)
-        buttons = self.shell.panels["detect"].curation if "detect" in self.shell.panels else None
-        self.curation = None if buttons is None else CurationTools(self.viewer, self._session, buttons)
-        counting = self.shell.panels["detect"].statistics if "detect" in self.shell.panels else None
-        self.statistics = None if counting is None else StatisticsTools(self.viewer, self._session, counting)
+        self.tools = Tools(self.viewer, self._session, self.shell.panels)
+        self.lattice, self.curation, self.statistics = self.tools.lattice, self.tools.curation, self.tools.statistics
 
     def _connect(self) -> None:
         self.shell.start_requested.connect(self.start)
@@ -214,10 +168,7 @@ class Workbench(QWidget):
         if "simulate" in panels:
             panels["simulate"].save_requested.connect(self._on_save_simulated)
         if "detect" in panels:
-            panels["detect"].threshold_changed.connect(self._on_threshold)
-            panels["detect"].save_requested.connect(self.save_csv)
             panels["detect"].curation.load_requested.connect(self._on_load)
-            self.results.curated.events.edited.connect(self._on_edited)
         if "adapt" in panels and "detect" in panels:
             panels["adapt"].model_saved.connect(self._on_model_saved)
 
@@ -225,24 +176,9 @@ class Workbench(QWidget):
         shared = [other._session for other in Workbench._open if other.viewer is viewer]
         return shared[0] if shared else Session(viewer)
 
-    def _crystal(self) -> str:
-        """The material that is matched or chosen, as `get_material` takes it; empty where nobody knows yet."""
-        match = self.shell.panels.get("match")
-        chosen = match.material() if match is not None else ""
-        matched = (one.material for _, matches in self._session.matched() for one in matches if one.accepted)
-        return chosen or next(matched, "")
-
-    def _configs(self) -> dict[str, Any]:
-        """Config of every step; a panel without Match takes the session's, or guesses from the layers."""
-        configs = self.shell.configs()
-        if "match" not in self.shell.panels:
-            guess = guess_material(self.sources()[0], known_materials()) or AUTO
-            configs["match"] = self._session.match_config or replace(configs["match"], material=guess)
-        return configs
-
     def _request(self) -> Request:
-        configs = self._configs()
         sources, _ = self.sources()
+        configs = asked_configs(self.shell, self._session, sources)
         matches, simulated = self._session.known(configs["match"], sources)
         return Request(
             sources=sources, configs=configs, device=self.shell.device.value(), model=self.shell.model(),
@@ -259,8 +195,8 @@ class Workbench(QWidget):
             self.lattice.show_outcome(outcome)
         remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
         self.shell.show_remarks(remarks)
-        if outcome.detections is not None:
-            self._show_legend(self.results.defects())
+        if outcome.detections is not None and self.tools.points is not None:
+            self.tools.points.show_legend()
         told = TOLD_BY.get(outcome.step, outcome.step)
         self._ending_text = " · ".join(text for text in [remarks.get(told, ""), self._folder_text()] if text)
         if outcome.step == "run":
@@ -286,16 +222,6 @@ class Workbench(QWidget):
         side_by_side(self.sources()[0], self.results)
         self.viewer.reset_view()
         self.refresh()
-
-    def _on_threshold(self, threshold: float) -> None:
-        self._show_legend(self.results.filter(threshold))
-
-    def _show_legend(self, defects: list[str]) -> None:
-        if "detect" in self.shell.panels and self.results.of_kind("defects"):
-            self.shell.panels["detect"].show_points(defects, follow_tracks(self.results))
-
-    def _on_edited(self, event: Any = None) -> None:
-        self._show_legend(self.results.defects())
 
     def _on_load(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Load decisions", "", "Points in nm (*.csv)")
