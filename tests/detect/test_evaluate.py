@@ -96,8 +96,8 @@ def test_a_table_of_another_image_is_scored_with_a_warning(tmp_path):
     one = evaluate(table([[10.0, 10.0]], image="scan 7"), truth)
     two = PointTable.concat([table([[10.0, 10.0]], image="a.tif"), table([[10.0, 10.0]], image="b.tif")])
     assert one.warning == "the points are on 'scan 7', the true defects on 'img_1'; check that this is the same image"
-    assert evaluate(two, truth).warning.startswith("no points are on 'img_1', only on 'a.tif', 'b.tif', so that")
-    assert evaluate(two, truth).text.splitlines()[-1].startswith("warning: no points are on 'img_1'")
+    assert evaluate(two, truth).warning.startswith("points are only on 'a.tif', 'b.tif', so that the true")
+    assert evaluate(two, truth).text.splitlines()[-1].startswith("warning: points are only on 'a.tif'")
     assert (evaluate(two, truth).fn, evaluate(two, truth).to_dict()["warning"]) == (1, evaluate(two, truth).warning)
 
 
@@ -105,7 +105,7 @@ def test_an_image_of_several_that_nothing_is_on_is_told_by_name(tmp_path):
     truths = [truth_file(tmp_path / f"img_{i}.truth.csv", [(10, 10, "V_X")]) for i in (1, 2)]
     found = evaluate(table([[10.0, 10.0]], image="img_1.tif"), truths)
     assert (found.tp, found.fn) == (1, 1)
-    assert found.warning.startswith("no points are on 'img_2', only on 'img_1.tif'")
+    assert found.warning.startswith("points are only on 'img_1.tif', so that the true defects on 'img_2' count")
 
 
 def test_images_of_the_same_name_and_searched_ones_without_a_point_need_no_warning(tmp_path):

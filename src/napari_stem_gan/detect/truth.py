@@ -152,7 +152,7 @@ def names_warning(table: PointTable, truths: Sequence[Truth], searched: Collecti
     if _one_of_each(table, truths):
         return f"the points are on {there}, the true defects on {_quoted(lost)}; check that this is the same image"
     return (
-        f"no points are on {_quoted(lost)}, only on {there}, so that the true defects there count as missed; "
+        f"points are only on {there}, so that the true defects on {_quoted(lost)} count as missed; "
         "name each truth after its image"
     )
 
