@@ -1,12 +1,15 @@
 """Vacancies on twelve drawn days that no network was trained on: F1, average precision and calibration of each.
 
-    OMP_NUM_THREADS=1 python benchmarks/detection_drawn_days.py [--seed 12] [--days 12] [--model session.safetensors]
+    OMP_NUM_THREADS=1 python benchmarks/detection_drawn_days.py [--seed 12] [--days 12] [--adapt 2]
 
 A day has one material, pixel size, probe with aberrations, dose (10⁴ to 10⁵ e/Å², evenly spaced in its logarithm),
 contamination (standard deviation 0 to 0.6 of an anion column), scan and detector; its images differ in place, defects
 and noise. Usual defects: 3 % single anion vacancies, few of every other kind, adatoms. Radius: half the distance of
-nearest columns. "Bound" is the best F1 that counting noise allows an observer who knows everything else: mean images
-with and without the atom differ by d' standard deviations, which with the share of vacancies gives the best F1.
+nearest columns. "Bound" is the best F1 that counting noise and contamination allow an observer who knows all other
+atoms, the probe and the power spectrum of the contamination, taken for Gaussian: images with and without the atom then
+differ by d' standard deviations (d'² = Σ |difference|² / power of noise and contamination, over all frequencies), which
+with the share of vacancies gives the best F1. `--adapt`: minutes to adapt to four more
+images of each day first; `--model`: a session's finder.
 Calibration error: mean difference of confidence and share of hits over ten bins of confidence, all candidate points.
 """
 
@@ -25,6 +28,7 @@ from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
 from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.degrade.config import log_uniform
+from napari_stem_gan.degrade.contamination import contamination_field
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.evaluate import summary
 from napari_stem_gan.detect.labels import kind_of
@@ -37,10 +41,11 @@ from napari_stem_gan.simulate.draws import draw_contamination, draw_degradation,
 from napari_stem_gan.simulate.pairs import Degradation, Field, degrade, ideal_image
 from napari_stem_gan.simulate.random_images import PERFECT
 from napari_stem_gan.simulate.thickness import projected_weights
-from napari_stem_gan.workflow import consume, detect, match_images
+from napari_stem_gan.translate.config import AdaptConfig
+from napari_stem_gan.workflow import adapt, consume, detect, match_images
 
 MATERIALS = ("WSe2", "MoS2", "WS2", "MoSe2", "MoTe2")
-SIDE_PX = 768
+SIDE_PX, SQUARES, ADAPT_IMAGES = 768, 64, 4
 USUAL = DefectConfig(adatom=0.002)
 CANDIDATES = DetectConfig(threshold=0.05)
 
@@ -79,6 +84,7 @@ def draw_day(number: int, count: int, rng: np.random.Generator, order: np.ndarra
         get_material(MATERIALS[number % len(MATERIALS)]), size, float(rng.uniform(0, 360)), draw_optics(rng),
         dataclasses.replace(
             degradation,
+            scan=dataclasses.replace(degradation.scan, wander_px=0.0),
             detector=dataclasses.replace(degradation.detector, dose_e_per_A2=dose),
             contamination=dataclasses.replace(draw_contamination(rng), amount=0.6 * dirt),
         ),
@@ -87,7 +93,33 @@ def draw_day(number: int, count: int, rng: np.random.Generator, order: np.ndarra
 
 
 def bound(day: Day) -> float:
-    """Best F1 of an observer limited by counting noise alone."""
+    """Best F1 of an observer limited by counting noise and contamination."""
+    full, less = with_and_without(day)
+    detector = day.degradation.detector
+    unit = float(column_contrast(torch.from_numpy(full.astype(np.float32))))
+    light = full.mean() + day.degradation.contamination.amount * unit
+    dose = detector.dose_e_per_A2 * day.pixel_size_A**2
+    noise = light / dose * (1 + detector.pmt_spread**2) + (detector.read_noise_e / dose) ** 2
+    difference = np.abs(np.fft.fft2(full - less)) ** 2 / full.size
+    distance = np.sqrt((difference / (noise + unit**2 * contamination_power(day, len(full)))).sum())
+    cut, share = np.linspace(-5, 40, 4000), USUAL.single_vacancy
+    hits, false = share * norm.sf(cut - distance), (1 - share) * norm.sf(cut)
+    return float((2 * hits / (hits + false + share)).max())
+
+
+def contamination_power(day: Day, side: int) -> np.ndarray:
+    """Power of drawn contamination at each frequency of a square, in its own units squared."""
+    window = np.outer(np.hanning(side), np.hanning(side))
+    power = np.zeros((side, side))
+    for seed in range(SQUARES):
+        rng = np.random.default_rng(seed)
+        field = contamination_field((side, side), day.pixel_size_A, day.degradation.contamination, rng)
+        power += np.abs(np.fft.fft2((field - field.mean()) * window)) ** 2 / (window**2).sum() / SQUARES
+    return power
+
+
+def with_and_without(day: Day) -> tuple[np.ndarray, np.ndarray]:
+    """Noise-free images of a perfect crystal, whole and with one anion missing in the middle."""
     side, none = 96, dataclasses.replace(PERFECT, jitter_A=0.0)
     vectors = lattice_vectors_px(day.material, day.pixel_size_A, day.rotation_deg)
     anion = next(c for c in day.material.columns if c.role == "anion")
@@ -96,9 +128,7 @@ def bound(day: Day) -> float:
         material=day.material, vectors_px=vectors, origin_px=(origin[0], origin[1]), shape=(side, side),
         pixel_size_A=day.pixel_size_A,
     )  # fmt: skip
-    rng = np.random.default_rng(0)
-    whole = ideal_image(field, day.optics, none, rng, stack_factor=day.stack_factor)
-    made = whole.structure
+    made = ideal_image(field, day.optics, none, np.random.default_rng(0), stack_factor=day.stack_factor).structure
     gone = int(np.flatnonzero((made.elements == anion.atoms[0]) & (np.hypot(*(made.atoms_px - side / 2).T) < 1))[0])
     kept = dataclasses.replace(made, **{
         name: np.delete(getattr(made, name), gone, 0)
@@ -110,14 +140,7 @@ def bound(day: Day) -> float:
     for structure in (made, kept):
         points, weights = projected_weights(structure, day.optics, stack_factor=day.stack_factor)
         images.append(render(points, weights, (side, side), pixel_size_A=day.pixel_size_A, optics=day.optics))
-    full, less = (np.asarray(i, float) for i in images)
-    unit = float(column_contrast(torch.from_numpy(full.astype(np.float32))))
-    light = full + day.degradation.contamination.amount * unit
-    dose = day.degradation.detector.dose_e_per_A2 * day.pixel_size_A**2 / (1 + day.degradation.detector.pmt_spread**2)
-    distance = np.sqrt(((full - less) ** 2 / light).sum() * dose)
-    cut, share = np.linspace(-5, 40, 4000), USUAL.single_vacancy
-    hits, false = share * norm.sf(cut - distance), (1 - share) * norm.sf(cut)
-    return float((2 * hits / (hits + false + share)).max())
+    return np.asarray(images[0], float), np.asarray(images[1], float)
 
 
 def truth_of(labelled: LabelledImage, kind: str) -> np.ndarray:
@@ -147,6 +170,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=12)
     parser.add_argument("--images", type=int, default=2)
     parser.add_argument("--model", type=Path, default=None)
+    parser.add_argument("--adapt", type=float, default=0.0, help="minutes; 0: as shipped")
     args = parser.parse_args()
     root = np.random.default_rng(args.seed)
     order = np.stack([root.permutation(args.days) for _ in range(2)])
@@ -156,9 +180,14 @@ def main() -> None:
         day = draw_day(number, args.days, rng, order)
         images = [day.image(rng) for _ in range(args.images)]
         plain = [i.image for i in images]
-        matches = consume(match_images(plain, MatchConfig(material=day.material.key)))
+        named = MatchConfig(material=day.material.key)
+        matches = consume(match_images(plain, named))
+        model = args.model
+        if args.adapt:
+            session = [day.image(rng).image for _ in range(ADAPT_IMAGES)]
+            model = consume(adapt(session, consume(match_images(session, named)), AdaptConfig(minutes=args.adapt)))
         radius = day.material.neighbour_distance_A / 2 / day.pixel_size_A
-        found = consume(detect(plain, matches, CANDIDATES, model=args.model))
+        found = consume(detect(plain, matches, CANDIDATES, model=model))
         result, whole = score(found, images, radius)
         scores.append(result.f1)
         every.append(whole)
@@ -168,7 +197,8 @@ def main() -> None:
             f"{day.pixel_size_A:.3f} Å/px dirt {dirt:.2f} | P {result.precision:.3f} R {result.recall:.3f} "
             f"F1 {result.f1:.3f} AP {whole.average_precision:.3f} "
             f"ECE {whole.calibration_error:.3f} bound {bound(day):.3f} "
-            f"({whole.hits + whole.missed} true, {sum(m.accepted for m in matches)} of {len(matches)} matched)",
+            f"({whole.hits + whole.missed} true, {sum(m.accepted for m in matches)} of {len(matches)} matched)"
+            + (f" {model.report.get('finder')}" if args.adapt else ""),
             flush=True,
         )  # fmt: skip
     error, seconds = Comparison.total(every).calibration_error, time.perf_counter() - start

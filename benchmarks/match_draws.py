@@ -89,7 +89,8 @@ def draw(material: Material, rng: np.random.Generator, *, same_detector: bool = 
     field = Field(material=material, vectors_px=vectors, origin_px=(y, x), shape=(side, side), pixel_size_A=size)
     degradation = draw_degradation(rng, size, dose_e_per_A2=(1e3, 1e5), jitter_strength=0.25)
     dirt = dataclasses.replace(draw_contamination(rng), amount=float(rng.uniform(0, 0.6)))
-    degradation = dataclasses.replace(degradation, contamination=dirt)
+    still = dataclasses.replace(degradation.scan, wander_px=0.0)  # its mean gradient would belong to the true lattice
+    degradation = dataclasses.replace(degradation, contamination=dirt, scan=still)
     optics = optics_for(material, rng, same_detector=same_detector)
     ideal = ideal_image(field, optics, DefectConfig(), rng, stack_factor=float(rng.uniform(1.0, 1.2)))
     image = degrade(ideal, degradation, rng).image

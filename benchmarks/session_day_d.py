@@ -1,6 +1,6 @@
 """The whole job on day_d: adapt on its six images within a time budget, then score the two test images.
 
-    THP_MEM_ALLOC_ENABLE=1 python benchmarks/session_day_d.py --minutes 5
+    THP_MEM_ALLOC_ENABLE=1 python benchmarks/session_day_d.py --minutes 5 [--images 3 --choice 1]
 
 Prints which finder was kept and why, the translation's similarity and audit, and F1 as shipped and adapted.
 """
@@ -13,6 +13,7 @@ import resource
 import time
 from pathlib import Path
 
+import numpy as np
 from detection_day_d import RADIUS_NM, truth
 
 from napari_stem_gan.crystal.config import MatchConfig
@@ -44,10 +45,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--images", type=int, default=6, help="adapt on so many of the six, chosen at random")
+    parser.add_argument("--choice", type=int, default=0, help="seed of that choice")
     parser.add_argument("--out", type=Path, default=None, help="write the session's model here")
     args = parser.parse_args()
     folder = args.data / "pseudo" / "day_d"
-    session = [i for p in sorted(folder.glob("adapt_*.tif")) for i in read_images(p)]
+    paths = sorted(folder.glob("adapt_*.tif"))
+    chosen = sorted(np.random.default_rng(args.choice).permutation(len(paths))[: args.images])
+    print("adapts on", ", ".join(paths[i].stem for i in chosen))
+    session = [i for c in chosen for i in read_images(paths[c])]
     tests = sorted(folder.glob("test_*.tif"))
     images = [i for p in tests for i in read_images(p)]
     print("as shipped     ", f1(tests, images, None), flush=True)

@@ -23,8 +23,8 @@ def test_a_separable_toy_is_learnt_and_holds_on_new_sites():
 
 def test_probabilities_sum_to_one_and_are_calibrated_where_nothing_can_be_known():
     rng = np.random.default_rng(0)
-    target = (rng.random(2000) < 0.2).astype(int)
-    features = rng.normal(size=(2000, FEATURES))
+    target = (rng.random(8000) < 0.2).astype(int)
+    features = rng.normal(size=(8000, FEATURES))
     fusion = fit_fusion({"anion": (features, target)}, iterations=40)
     probability = fusion.probabilities(rng.normal(size=(500, FEATURES)), "anion")
     assert probability.shape == (500, len(ANION_CLASSES))

@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from napari_stem_gan.detect.labels import true_sites
-from napari_stem_gan.detect.lattice_evidence import site_evidence
+from napari_stem_gan.detect.lattice_evidence import SiteEvidence, site_evidence
 from napari_stem_gan.detect.positions import fit_columns
 
 FWHM_PX = 1.2 / 0.2  # of the drawn probe
@@ -60,7 +60,14 @@ def test_what_is_missing_is_counted_in_standard_errors(draw_crystal):
     whole = np.setdiff1d(np.flatnonzero(inner(sites, drawn) & (sites.column == 1)), index)
     assert np.median(evidence.significance[index]) > 6
     assert np.abs(np.median(evidence.significance[whole])) < 0.5
-    assert evidence.significance[whole].std() < 1.5
+    assert 0.8 < evidence.significance[whole].std() < 1.25
+
+
+def test_odds_are_those_of_two_bell_curves():
+    ones = np.ones(3)
+    evidence = SiteEvidence(np.array([1.0, 0.5, 0.75]), *(ones,) * 2, 0.08 * ones, *(ones,) * 4)
+    half = 0.25 / (2 * (0.08**2 + 0.06**2))
+    np.testing.assert_allclose(evidence.odds_of(0.5), [-half, half, 0.0], atol=1e-9)
 
 
 def test_brightness_and_offset_do_not_matter(draw_crystal):
@@ -70,3 +77,26 @@ def test_brightness_and_offset_do_not_matter(draw_crystal):
     second = site_evidence(fit_columns(1000 * drawn.image.data + 20, sites, FWHM_PX), sites)
     np.testing.assert_allclose(first.ratio, second.ratio, atol=0.01)
     assert first.background.mean() == pytest.approx(second.background.mean(), abs=0.02)
+
+
+def test_surroundings_are_poor_at_a_rim_and_full_inside(draw_crystal):
+    drawn = draw_crystal(seed=1)
+    light = drawn.image.data.copy()
+    light[:, 128:] = 0
+    sites = true_sites(drawn)
+    evidence = site_evidence(fit_columns(light, sites, FWHM_PX), sites)
+    x = sites.positions_px[:, 1]
+    assert evidence.surroundings[x < 80].min() > 0.9
+    assert evidence.surroundings[np.abs(x - 130) < 8].max() < 0.75
+
+
+def test_what_is_no_column_is_a_misfit(draw_crystal):
+    drawn = draw_crystal(seed=1, dose_e_per_A2=1e5)
+    light, sites = drawn.image.data.copy(), true_sites(drawn)
+    place = sites.positions_px[np.hypot(*(sites.positions_px - 100).T).argmin()]
+    y, x = (int(v) for v in place + 3)
+    light[y : y + 2, x : x + 2] += 30 * light.std()
+    misfit = site_evidence(fit_columns(light, sites, FWHM_PX), sites).misfit
+    far = np.hypot(*(sites.positions_px - place).T) > 30
+    assert misfit[~far].max() > 5
+    assert 0.7 < np.median(misfit[far]) < 1.3

@@ -24,7 +24,7 @@ def evidence(ratio, z=None):
     ratio = np.asarray(ratio, float)
     z = (1 - ratio) / 0.05 if z is None else np.asarray(z, float)
     n = len(ratio)
-    return SiteEvidence(ratio, z, np.full(n, 0.05), z, np.zeros(n))
+    return SiteEvidence(ratio, z, np.full(n, 0.05), np.full(n, 0.05), z, np.zeros(n), np.ones(n), np.ones(n))
 
 
 def heat_of(frame, *, disagreement=0.0):
@@ -147,7 +147,7 @@ def test_without_a_lattice_peaks_give_sub_pixel_points():
     classes = CLASSES["alone"]
     target = np.arange(300) % len(classes)
     features = np.full((300, FEATURES), np.log(CERTAIN))
-    features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 0, 1]
+    features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
     rows = np.flatnonzero(target)
     features[rows, target[rows] - 1] = 2.0
     fusion = fit_fusion({"alone": (features, target)}, iterations=300)

@@ -22,7 +22,8 @@ def lattice(rotation_deg=9.0, origin=(101.0, 99.0)):
 
 def fit_of(sites, positions, error=0.05):
     n = len(sites)
-    return ColumnFit(positions, np.full((n, 2), error), np.where(sites.column == 0, 2.0, 1.0), np.ones(n), np.zeros(n))
+    bright, one = np.where(sites.column == 0, 2.0, 1.0), np.ones(n)
+    return ColumnFit(positions, np.full((n, 2), error), bright, one, np.zeros(n), one)
 
 
 def inner(sites):

@@ -19,8 +19,9 @@ from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.structure import Sites
 from napari_stem_gan.detect.frame import CONSTANT_PX, Frame
 from napari_stem_gan.detect.fusion import FEATURES
-from napari_stem_gan.detect.lattice_evidence import SiteEvidence
+from napari_stem_gan.detect.lattice_evidence import ERRORS, SiteEvidence
 from napari_stem_gan.detect.order import hexagonal_order
+from napari_stem_gan.detect.pedestal import HALF
 from napari_stem_gan.image import FloatImage
 
 SEARCH_PX, PEAK_PX = 5, 7
@@ -28,6 +29,7 @@ NEAR = 0.3  # of the neighbour distance: what is this near a site belongs to it
 LOWEST_PEAK = 0.02
 STRONG_PEAK, AROUND, MOST_AROUND = 0.3, 1.5, 2  # a score; in lattice constants; a second grain has ten
 CERTAIN = 1e-5
+ODDS = (-20, 20)  # logarithms
 BETWEEN, ALONE = "between", "alone"
 ADATOM = FINDER_CLASSES.index(ADATOM_KIND)
 
@@ -104,7 +106,9 @@ def at_sites(
     scores, disagreement = _near(heat, frame.to_network(sites.positions_px))
     numbers = (
         np.clip(evidence.ratio, -1, 3), np.clip(evidence.z_score, -15, 15), np.log(evidence.spread),
-        np.clip(evidence.significance, -15, 30), np.clip(evidence.background, -3, 5), np.clip(crystallinity, 0, 2),
+        np.clip(evidence.significance, -15, 30), np.clip(evidence.background, -3, 5), np.clip(crystallinity, 0, 1),
+        np.log(np.clip(evidence.error, *ERRORS)), *(np.clip(evidence.odds_of(r), *ODDS) for r in (HALF, 0.0)),
+        np.log(np.clip(evidence.misfit, 0.1, 100)), evidence.surroundings,
     )  # fmt: skip
     return Candidates(
         sites.positions_px,
@@ -158,7 +162,7 @@ def _peak_candidates(
     scores, disagreement = _near(heat, peaks)
     fine, coarse = (_at(plane, peaks) for plane in heat.planes[:2])
     zero, count = np.zeros(len(peaks)), len(peaks)
-    features = _features(scores, (fine, coarse, zero, zero, zero, np.clip(crystallinity, 0, 2)))
+    features = _features(scores, (fine, coarse, zero, zero, zero, np.clip(crystallinity, 0, 1), *(zero,) * 5))
     blank = np.full(count, np.nan)
     return Candidates(
         positions_px, np.full(count, role, "<U7"), np.full(count, "", "<U7"), scores, disagreement, features,
@@ -177,7 +181,7 @@ def _near(heat: Heat, places: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 def _features(scores: NDArray[np.float64], numbers: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Logits of all classes and six numbers, shape ``(N, FEATURES)``."""
+    """Logits of all classes and eleven numbers, shape ``(N, FEATURES)``."""
     clipped = np.clip(scores, CERTAIN, 1 - CERTAIN)
     features = np.concatenate([np.log(clipped / (1 - clipped)), np.stack(numbers, 1)], axis=1)
     assert features.shape[1] == FEATURES

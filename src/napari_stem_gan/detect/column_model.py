@@ -1,126 +1,32 @@
 """All columns of a part of an image over a smooth background: drawing them, and solving for all of them at once.
 
-Neighbours overlap, so that columns and background are solved for together: Gauss–Newton steps, each by conjugate
-gradients on the normal equations, preconditioned by the 3 × 3 block of every column. The matrix is never built.
+Neighbours overlap, so that columns, background, offsets and shifts of rows are solved for together: Gauss–Newton steps,
+each by conjugate gradients on the normal equations, preconditioned by the 3 × 3 block of every column and by the
+frequencies of the background. The matrix is never built.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from napari_stem_gan.detect.column_part import Change, Columns, Part, normal_like
 from napari_stem_gan.detect.column_shape import ColumnShape
 
-PRIOR_SIGMAS = 0.5  # how far columns may lie from their sites, in standard deviations of the column
 LARGEST_SHIFT_SIGMAS = 1.5
-LEAST_INFORMATION, KNOT_RIDGE = 1e-6, 1e-4  # of the usual: what no pixel tells stays where it is
-ITERATIONS, TOLERANCE = 7, 3e-3
-Pair = tuple[Tensor, Tensor]
-Operator = Callable[[Tensor, Tensor], Pair]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Columns and background of one part.
-
-    Parameters
-    ----------
-    brightness
-        Shape ``(N,)``.
-    shift_px
-        Column minus site, shape ``(N, 2)`` as (y, x).
-    knots
-        Background on a coarse grid, shape ``(ky, kx)``.
-    """
-
-    brightness: Tensor
-    shift_px: Tensor
-    knots: Tensor
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of an image with the sites on and around it.
-
-    Parameters
-    ----------
-    data
-        Shape ``(Y, X)``.
-    weight
-        One over the noise's variance, shape ``(Y, X)``.
-    sites_px
-        Shape ``(N, 2)`` as (y, x) in this part's pixels.
-    kind
-        Kind of each column, shape ``(N,)``.
-    rows, cols
-        Interpolation from the background's knots to pixels, ``(Y, ky)`` and ``(X, kx)``.
-    reach_px
-        Half the side of the square that a column is drawn on.
-    """
-
-    data: Tensor
-    weight: Tensor
-    sites_px: Tensor
-    kind: Tensor
-    rows: Tensor
-    cols: Tensor
-    reach_px: int
-
-    @classmethod
-    def of(cls, data: Tensor, sites_px: Tensor, kind: Tensor, *, reach_px: int, knot_px: float) -> Part:
-        """A part with even weights; background knots are `knot_px` apart."""
-        rows, cols = (_hat(n, knot_px, data) for n in data.shape)
-        return cls(data, torch.ones_like(data), sites_px, kind, rows, cols, reach_px)
-
-    @property
-    def margin(self) -> int:
-        """Pixels around the part that columns at its rim are drawn on."""
-        return 2 * self.reach_px + 1
-
-    @property
-    def middle(self) -> Tensor:
-        """Pixel nearest to each site, ``(N, 2)``; sites far outside are drawn at the margin's rim."""
-        limit = torch.tensor(self.data.shape, device=self.data.device) + self.reach_px
-        return torch.minimum(torch.round(self.sites_px).long().clamp_min(-self.reach_px - 1), limit)
-
-    def index(self) -> Tensor:
-        """Place of each column's pixels in the flat image with its margin, ``(N, K²)``."""
-        steps = torch.arange(-self.reach_px, self.reach_px + 1, device=self.data.device)
-        corner = self.middle + self.margin
-        rows, cols = corner[:, 0, None] + steps, corner[:, 1, None] + steps
-        return (rows[:, :, None] * (self.data.shape[1] + 2 * self.margin) + cols[:, None, :]).flatten(1)
-
-    def drawn(self, patches: Tensor, index: Tensor) -> Tensor:
-        """Sum of columns' patches ``(N, K²)`` as an image ``(Y, X)``; `index` is flat."""
-        shape = [n + 2 * self.margin for n in self.data.shape]
-        flat = torch.zeros(shape[0] * shape[1], device=self.data.device)
-        flat.index_add_(0, index, patches.reshape(-1))
-        inner = slice(self.margin, -self.margin)
-        return flat.view(shape[0], shape[1])[inner, inner]
-
-    def read(self, image: Tensor, index: Tensor) -> Tensor:
-        """Pixels ``(N, K²)`` of an image ``(Y, X)`` around each column, 0 beyond it; `index` is flat."""
-        padded = torch.nn.functional.pad(image, [self.margin] * 4)
-        return padded.reshape(-1).index_select(0, index).view(len(self.sites_px), -1)
-
-    def background(self, knots: Tensor) -> Tensor:
-        """Background ``(Y, X)`` from its knots."""
-        return self.rows @ knots @ self.cols.T
-
-
-def start(part: Part) -> Columns:
-    """Nothing anywhere."""
-    count, zero = len(part.sites_px), part.data.new_zeros
-    return Columns(zero(count), zero(count, 2), zero(part.rows.shape[1], part.cols.shape[1]))
+LEAST_INFORMATION, LEAST_ROW_VARIANCE = 1e-6, 1e-9  # of the usual: what no pixel tells stays where it is
+ITERATIONS, TOLERANCE = 12, 1e-3
+LEFT_BY_COLUMNS = 0.2  # of what pixels tell of the background; a guess, for the preconditioner
+Operator = Callable[[Change], Change]
 
 
 @dataclass(frozen=True)
 class Linear:
-    """The model around given columns, linear in (brightness, y, x) of each and in the knots.
+    """The model around given columns, linear in its unknowns.
 
     Parameters
     ----------
@@ -132,16 +38,19 @@ class Linear:
         Derivatives of each column's pixels by (brightness, y, x), shape ``(3, N, K²)``.
     index
         Their places, shape ``(N K²,)``.
+    slopes
+        Derivatives of the image by a shift of all columns along y and x, shape ``(2, Y, X)``.
     block
-        Normal matrix of each column alone with its prior, shape ``(N, 3, 3)``.
+        Normal matrix of each column alone with what is expected of it, shape ``(N, 3, 3)``.
     prior
-        Prior precision of (brightness, y, x), shape ``(3,)``.
+        Precision of what is expected of it, nowhere 0, shape ``(N, 3)``.
     """
 
     part: Part
     level: Tensor
     design: Tensor
     index: Tensor
+    slopes: Tensor
     block: Tensor
     prior: Tensor
 
@@ -150,17 +59,17 @@ class Linear:
         """Model and derivatives at `columns`."""
         design = shape.patches(part.sites_px + columns.shift_px - part.middle, part.kind).flatten(2)
         index = part.index().reshape(-1)
-        level = part.drawn(design[0] * columns.brightness[:, None], index) + part.background(columns.knots)
         loose = LEAST_INFORMATION * float(part.weight.mean() * design[0].square().sum(1).mean())
+        level = part.drawn(design[0] * columns.brightness[:, None], index) + part.background.image(columns.knots)
         design[1:] *= columns.brightness[:, None]
-        tight = 1 / (PRIOR_SIGMAS * shape.sigma_px) ** 2
-        prior = part.data.new_tensor([loose, tight, tight])
-        return cls(part, level, design, index, torch.empty(0), prior).weighted(part)
+        slopes = torch.stack([part.drawn(d, index) for d in design[1:]])
+        level = level + _of_rows(columns.rows, slopes)
+        return cls(part, level, design, index, slopes, torch.empty(0), part.precision.clamp_min(loose)).weighted(part)
 
     def weighted(self, part: Part) -> Linear:
         """The same with the weights of `part`."""
         local = part.read(part.weight, self.index)
-        block = torch.diag(self.prior).repeat(len(local), 1, 1)
+        block = torch.diag_embed(self.prior)
         for i in range(3):
             product = self.design[i] * local
             for j in range(i, 3):
@@ -170,84 +79,111 @@ class Linear:
                     block[:, j, i] += value
         return replace(self, part=part, block=block)
 
-    def forward(self, change: Tensor, knots: Tensor) -> Tensor:
-        """Image ``(Y, X)`` of a change ``(N, 3)`` of the columns and of the knots."""
-        patches = self.design[0] * change[:, :1]
+    def forward(self, change: Change) -> Tensor:
+        """Image ``(Y, X)`` of a change of the unknowns."""
+        columns, knots, rows = change
+        patches = self.design[0] * columns[:, :1]
         for i in (1, 2):
-            patches.addcmul_(self.design[i], change[:, i : i + 1])
-        return self.part.drawn(patches, self.index) + self.part.background(knots)
+            patches.addcmul_(self.design[i], columns[:, i : i + 1])
+        return self.part.drawn(patches, self.index) + self.part.background.image(knots) + _of_rows(rows, self.slopes)
 
-    def adjoint(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def adjoint(self, image: Tensor) -> Change:
         """Products of all derivatives with an image ``(Y, X)``."""
         local = self.part.read(image, self.index)
-        return torch.stack([(d * local).sum(1) for d in self.design], 1), self.part.rows.T @ image @ self.part.cols
+        columns = torch.stack([(d * local).sum(1) for d in self.design], 1)
+        return columns, self.part.background.adjoint(image), self._by_rows(image)
 
-    def solve(
-        self, residual: Tensor, pull: Tensor | None = None, iterations: int = ITERATIONS
-    ) -> tuple[Tensor, Tensor]:
-        """Least-squares change of columns ``(N, 3)`` and knots that explains a residual image.
+    def expected(self, change: Change) -> Change:
+        """Precision of what is expected, times a change."""
+        background = self.part.background
+        return self.prior * change[0], background.filtered(change[1], background.precision), self._rows * change[2]
+
+    @property
+    def _rows(self) -> Tensor:
+        return 1 / self.part.row_variance.clamp_min(LEAST_ROW_VARIANCE)
+
+    def _by_rows(self, image: Tensor) -> Tensor:
+        return torch.stack([image.sum(1), *(image * self.slopes).sum(2)], 1)
+
+    def solve(self, residual: Tensor, already: Change | None = None, iterations: int = ITERATIONS) -> Change:
+        """Most likely change of the unknowns that explains a residual image.
 
         Parameters
         ----------
         residual
             Shape ``(Y, X)``.
-        pull
-            How far the columns already are from their prior means, shape ``(N, 3)``.
+        already
+            How far the unknowns, that the residual was taken at, are from what is expected of them; None: not.
         iterations
             Most steps of conjugate gradients.
         """
-        weight, inverse = self.part.weight, torch.linalg.inv(self.block)
-        diagonal = (self.part.rows**2).T @ weight @ self.part.cols**2
-        ridge = KNOT_RIDGE * diagonal.mean()
+        weight, inverse, background = self.part.weight, torch.linalg.inv(self.block), self.part.background
+        response = 1 / (LEFT_BY_COLUMNS * weight.mean() * background.transfer() + background.precision)
+        across = torch.stack([weight.sum(1), *(weight * self.slopes**2).sum(2)], 1) + self._rows
 
-        def normal(change: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
-            columns, background = self.adjoint(weight * self.forward(change, knots))
-            return columns + self.prior * change, background + ridge * knots
+        def normal(change: Change) -> Change:
+            return _plus(self.adjoint(weight * self.forward(change)), self.expected(change), 1.0)
 
-        def precondition(change: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
-            return (inverse @ change[..., None])[..., 0], knots / (diagonal + ridge)
+        def precondition(change: Change) -> Change:
+            columns, knots, rows = change
+            return (inverse @ columns[..., None])[..., 0], background.filtered(knots, response), rows / across
 
-        right, right_knots = self.adjoint(weight * residual)
-        right = right if pull is None else right - self.prior * pull
-        return conjugate_gradients(normal, precondition, (right, right_knots), iterations)
+        right = self.adjoint(weight * residual)
+        right = right if already is None else _plus(right, self.expected(already), -1.0)
+        return conjugate_gradients(normal, precondition, right, iterations)
+
+    def drawn(self, rng: np.random.Generator) -> Change:
+        """Random unknowns such as are expected, around what is expected; 0 where anything is."""
+        part = self.part
+        columns = normal_like(self.prior, rng) * torch.where(part.precision > 0, part.precision, torch.inf).rsqrt()
+        rows = normal_like(part.data[:, :3], rng) * part.row_variance.sqrt()
+        return columns, part.background.drawn(rng), rows
 
 
-def conjugate_gradients(normal: Operator, precondition: Operator, right: Pair, iterations: int) -> Pair:
-    """Solve ``normal(x) = right`` from 0; `right` and the solution are pairs (columns, knots)."""
-    x, r = (torch.zeros_like(right[0]), torch.zeros_like(right[1])), right
-    p = z = precondition(*r)
+def _of_rows(rows: Tensor, slopes: Tensor) -> Tensor:
+    """Image ``(Y, X)`` of offsets and shifts of rows ``(Y, 3)``."""
+    return rows[:, :1] + rows[:, 1:2] * slopes[0] + rows[:, 2:] * slopes[1]
+
+
+def conjugate_gradients(normal: Operator, precondition: Operator, right: Change, iterations: int) -> Change:
+    """Solve ``normal(x) = right`` from 0."""
+    x, r = _times(right, 0.0), right
+    p = z = precondition(r)
     power = first = _dot(r, z)
     for _ in range(iterations):
         if not power > TOLERANCE**2 * first:
             break
-        q = normal(*p)
+        q = normal(p)
         step = power / _dot(p, q)
         x, r = _plus(x, p, step), _plus(r, q, -step)
-        z = precondition(*r)
+        z = precondition(r)
         before, power = power, _dot(r, z)
         p = _plus(z, p, power / before)
     return x
 
 
 def refined(linear: Linear, shape: ColumnShape, columns: Columns) -> Columns:
-    """One Gauss–Newton step of all columns and the background together, from where `linear` was taken."""
-    pull = torch.cat([torch.zeros_like(columns.shift_px[:, :1]), columns.shift_px], 1)
-    change, knots = linear.solve(linear.part.data - linear.level, pull)
+    """One Gauss–Newton step of all unknowns together, from where `linear` was taken."""
+    unknown, knots, rows = columns.unknowns
+    already = torch.where(linear.part.precision > 0, unknown - linear.part.mean, 0.0)
+    change, more, offset = linear.solve(linear.part.data - linear.level, (already, knots, rows))
     limit = LARGEST_SHIFT_SIGMAS * shape.sigma_px
     shift = (columns.shift_px + change[:, 1:]).clamp(-limit, limit)
-    return Columns(columns.brightness + change[:, 0], shift, columns.knots + knots)
+    return Columns(columns.brightness + change[:, 0], shift, knots + more, rows + offset)
 
 
-def _dot(a: Pair, b: Pair) -> float:
+def difference(a: Change, b: Change) -> Change:
+    """One change of the unknowns minus another."""
+    return _plus(a, b, -1.0)
+
+
+def _dot(a: Change, b: Change) -> float:
     return sum(float((u * v).sum(dtype=torch.float64)) for u, v in zip(a, b, strict=True))
 
 
-def _plus(a: Pair, b: Pair, factor: float) -> Pair:
-    return a[0] + factor * b[0], a[1] + factor * b[1]
+def _plus(a: Change, b: Change, factor: float) -> Change:
+    return a[0] + factor * b[0], a[1] + factor * b[1], a[2] + factor * b[2]
 
 
-def _hat(length: int, step: float, like: Tensor) -> Tensor:
-    """Linear interpolation from equally spaced knots to pixels, ``(length, knots)``."""
-    knots = max(2, math.ceil(length / step) + 1)
-    place = torch.linspace(0, knots - 1, length, device=like.device)
-    return (1 - (place[:, None] - torch.arange(knots, device=like.device)).abs()).clamp_min(0).to(like.dtype)
+def _times(a: Change, factor: float) -> Change:
+    return factor * a[0], factor * a[1], factor * a[2]

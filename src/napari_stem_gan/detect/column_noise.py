@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_stem_gan.detect.column_model import Linear
+from napari_stem_gan.detect.column_model import Linear, difference
+from napari_stem_gan.detect.column_part import normal_like
 
 LEVELS = 12
 LEAST_VARIANCE = 0.05  # of the median's, so that no pixel counts for everything
 OUTLIER_SIGMAS = 5.0
-DRAWS = 1  # a thousand columns each
 FREE_OF_COLUMNS = 0.33  # cycles per pixel along y
 ROBUST = 1.4826
+FEWEST = 8  # columns to judge errors by
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,8 @@ def _clipped_variance(values: np.ndarray) -> float:
 def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
     """How much wider errors are than those of each column alone in white noise, of (brightness, y, x): ``(3,)``.
 
-    Noise like the image's own is drawn and solved for: the coupling of neighbours and background widens errors, and so
-    does noise that is correlated along rows. What the residual holds beyond such noise (grain of the contamination,
-    jitter) is found by solving for both residuals, moved elsewhere.
+    Columns, background, rows and noise like the image's own are drawn and solved for: what neighbours, contamination,
+    rows and noise that is correlated along them leave unknown widens the errors.
 
     Parameters
     ----------
@@ -90,29 +90,16 @@ def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
     inner
         Columns to judge by, shape ``(N,)``.
     seed
-        Seed of noise and moves.
+        Seed of what is drawn.
     """
-    if not inner.any():
+    if inner.sum() < FEWEST:
         return torch.ones(3, device=inner.device)
-    rng = np.random.default_rng(seed)
-    part = linear.part
-    residual = part.data - linear.level
-    alone = torch.diagonal(torch.linalg.inv(linear.block), dim1=1, dim2=2)[inner]  # (n, 3)
-    width = part.weight.rsqrt()
-    ours = (residual / width).clamp(-OUTLIER_SIGMAS, OUTLIER_SIGMAS)
-
-    def spread(image: Tensor) -> Tensor:
-        return (linear.solve(image * width)[0][inner] ** 2 / alone).mean(0)
-
-    drawn, moved, moved_ours = torch.zeros(3, 3, device=residual.device)
-    for _ in range(DRAWS):
-        noise = _like(ours, rng)
-        moves = [int(rng.integers(n // 4, n - n // 4)) for n in ours.shape]
-        left = noise - linear.forward(*linear.solve(noise * width)) / width
-        drawn = drawn + spread(noise) / DRAWS
-        moved = moved + spread(torch.roll(left, moves, (0, 1)))
-        moved_ours = moved_ours + spread(torch.roll(ours, moves, (0, 1)))
-    return (drawn * (moved_ours / moved).clamp_min(1.0)).sqrt()
+    rng, width = np.random.default_rng(seed), linear.part.weight.rsqrt()
+    alone = torch.diagonal(torch.linalg.inv(linear.block), dim1=1, dim2=2)
+    ours = ((linear.part.data - linear.level) / width).clamp(-OUTLIER_SIGMAS, OUTLIER_SIGMAS)
+    true = linear.drawn(rng)
+    off = difference(linear.solve(linear.forward(true) + _like(ours, rng) * width), true)[0]
+    return (off**2 / alone)[inner].mean(0).sqrt()
 
 
 def _like(white: Tensor, rng: np.random.Generator) -> Tensor:
@@ -120,5 +107,4 @@ def _like(white: Tensor, rng: np.random.Generator) -> Tensor:
     power = torch.fft.rfft2(white).abs().square()
     free = torch.fft.fftfreq(white.shape[0], device=white.device).abs() > FREE_OF_COLUMNS
     along_x = power[free].mean(0) / white.numel()
-    drawn = torch.as_tensor(rng.standard_normal(white.shape), dtype=white.dtype, device=white.device)
-    return torch.fft.irfft2(torch.fft.rfft2(drawn) * along_x.sqrt(), s=white.shape)
+    return torch.fft.irfft2(torch.fft.rfft2(normal_like(white, rng)) * along_x.sqrt(), s=white.shape)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from napari_stem_gan.detect.column_model import Columns, Linear, Part, refined, start
+from napari_stem_gan.detect.column_background import Background, Power, true_power
+from napari_stem_gan.detect.column_model import LEAST_ROW_VARIANCE, Linear, difference, refined
 from napari_stem_gan.detect.column_noise import NoiseLine, error_factors, noise_line
+from napari_stem_gan.detect.column_part import Columns, Part, normal_like, start
+from napari_stem_gan.detect.column_places import fitted_stray, settled
 from napari_stem_gan.detect.column_shape import ORDERS, WIDTH, ColumnShape
 
-KNOTS = 1.25  # distance of the background's knots in lattice constants
 SAMPLE_CONSTANTS = 20  # side of the part that is fitted, in lattice constants
 ROUNDS = 2
+FIRST_ROW_SHIFT = 0.1  # standard deviations of a column
 SHAPE_RIDGE = 100.0  # coefficients are of the order of 0.1
 Corners = tuple[tuple[int, int], tuple[int, int]]
 
@@ -34,16 +38,22 @@ class Setting:
     brightness
         Usual brightness of each kind, shape ``(kinds,)``.
     factors
-        Errors of (brightness, y, x) over those of a lone column in white noise, shape ``(3,)``.
-    knot_px
-        Distance of the background's knots.
+        Errors of (brightness, y, x) over those of a lone column in white noise, shape ``(kinds, 3)``.
+    power
+        Of the background.
+    row_variance
+        Of offset and shifts of rows, shape ``(3,)``.
+    stray_px
+        How far columns lie off the local lattice, standard deviation along an axis.
     """
 
     shape: ColumnShape
     noise: NoiseLine
     brightness: Tensor
     factors: Tensor
-    knot_px: float
+    power: Power
+    row_variance: Tensor
+    stray_px: float
 
 
 def fit_setting(image: Tensor, places: Tensor, kind: Tensor, sigma_px: float, constant_px: float) -> Setting:
@@ -63,21 +73,58 @@ def fit_setting(image: Tensor, places: Tensor, kind: Tensor, sigma_px: float, co
         Lattice constant.
     """
     shape = ColumnShape.gaussian(sigma_px, int(kind.max()) + 1, image.device)
-    knot_px = KNOTS * constant_px
-    part, _ = cut(image, places, kind, _sample(image, places, SAMPLE_CONSTANTS * constant_px), shape, knot_px)
+    corners, power = _sample(image, places, SAMPLE_CONSTANTS * constant_px), Power.first(constant_px)
+    part, _ = cut(image, places, kind, corners, shape, power)
     columns = start(part)
     for _ in range(2):  # brightness, then places
         columns = refined(Linear.around(part, shape, columns), shape, columns)
+    rng = np.random.default_rng(0)
     for _ in range(ROUNDS):
         linear = weighted(Linear.around(part, shape, columns))
+        part = _better_expected(linear, columns, rng)
         shape = _better_shape(linear, shape, columns)
-        columns = refined(Linear.around(linear.part, shape, columns), shape, columns)
+        columns = refined(Linear.around(part, shape, columns), shape, columns)
     linear = Linear.around(part, shape, columns)
     noise = noise_line(linear.level, part.data - linear.level)
     inside = _inside(part.sites_px, part.data.shape, shape.reach_px)
     usual = _usual(columns.brightness, part.kind, inside, len(shape.coefficients))
     whole = inside & (columns.brightness > 0.5 * usual[part.kind])
-    return Setting(shape, noise, usual, error_factors(weighted(linear, noise), whole), knot_px)
+    linear = weighted(linear, noise)
+    stray = fitted_stray(linear, columns, whole, shape.sigma_px)
+    part = with_row_shifts(settled(linear, columns, stray, usual), shape)
+    columns = refined(weighted(Linear.around(part, shape, columns), noise), shape, columns)
+    linear = weighted(Linear.around(part, shape, columns), noise)
+    stray = fitted_stray(linear, columns, whole, shape.sigma_px)
+    part = settled(replace(linear, part=_better_expected(linear, columns, rng)), columns, stray, usual)
+    columns = refined(weighted(Linear.around(part, shape, columns), noise), shape, columns)
+    linear = weighted(Linear.around(part, shape, columns), noise)
+    factors = torch.stack([error_factors(linear, whole & (part.kind == k)) for k in range(len(usual))])
+    return Setting(shape, noise, usual, factors, part.background.expected, part.row_variance, stray)
+
+
+def _better_expected(linear: Linear, columns: Columns, rng: np.random.Generator) -> Part:
+    """The part with the power of background and rows, from what was fitted and what such a fit leaves of drawn ones."""
+    part = linear.part
+    true = linear.drawn(rng)
+    fitted = linear.solve(linear.forward(true) + normal_like(part.data, rng) * part.weight.rsqrt())
+    _, knots, rows = difference(fitted, true)
+    power = part.background.power(columns.knots, knots)
+    return replace(part, background=Background.of(part.data, power), row_variance=_row_variance(part, columns, rows))
+
+
+def _row_variance(part: Part, columns: Columns, unknown: Tensor) -> Tensor:
+    """Variance of offset and shifts ``(3,)`` from row to row; what varies slowly is background and lattice."""
+    found, left = (v.diff(dim=0).square().mean(0) / 2 for v in (columns.rows, unknown))
+    expected = part.row_variance.clamp_min(LEAST_ROW_VARIANCE)
+    told = true_power(*(v.double().cpu().numpy() for v in (found, left, expected)))
+    return torch.where(part.row_variance > 0, torch.as_tensor(told).to(part.row_variance), 0.0)
+
+
+def with_row_shifts(part: Part, shape: ColumnShape) -> Part:
+    """The part with rows that may be shifted, too."""
+    variance = part.row_variance.clone()
+    variance[1:] = (FIRST_ROW_SHIFT * shape.sigma_px) ** 2
+    return replace(part, row_variance=variance)
 
 
 def weighted(linear: Linear, noise: NoiseLine | None = None) -> Linear:
@@ -88,7 +135,13 @@ def weighted(linear: Linear, noise: NoiseLine | None = None) -> Linear:
 
 
 def cut(
-    image: Tensor, places: Tensor, kind: Tensor, corners: Corners, shape: ColumnShape, knot_px: float
+    image: Tensor,
+    places: Tensor,
+    kind: Tensor,
+    corners: Corners,
+    shape: ColumnShape,
+    power: Power,
+    row_variance: Tensor | None = None,
 ) -> tuple[Part, Tensor]:
     """A part of the image and the indices of the sites that reach onto it."""
     first, last = corners
@@ -96,7 +149,9 @@ def cut(
     end = torch.tensor(last, device=image.device)
     near = ((places > corner - shape.reach_px) & (places < end + shape.reach_px)).all(1).nonzero()[:, 0]
     data = image[first[0] : last[0], first[1] : last[1]]
-    return Part.of(data, places[near] - corner, kind[near], reach_px=shape.reach_px, knot_px=knot_px), near
+    background = Background.of(data, power)
+    part = Part.of(data, places[near] - corner, kind[near], shape=shape, background=background)
+    return part if row_variance is None else replace(part, row_variance=row_variance), near
 
 
 def _usual(brightness: Tensor, kind: Tensor, inside: Tensor, kinds: int) -> Tensor:

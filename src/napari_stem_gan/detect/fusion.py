@@ -25,7 +25,7 @@ CLASSES = {
     "between": ("none", ADATOM_KIND),
     "alone": ("none", *FINDER_CLASSES),
 }
-FEATURES = len(FINDER_CLASSES) + 6
+FEATURES = len(FINDER_CLASSES) + 11
 HIDDEN = 16
 SITES = ("anion", "metal")
 DOUBT, ROUNDS, LARGEST_ODDS = 100.0, 50, 2.0

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_stem_gan.crystal.structure import Sites
+from napari_stem_gan.detect.pedestal import OWN_SPREAD, pedestal, without_pedestal
 from napari_stem_gan.detect.positions import ColumnFit
 
-NEIGHBOURS = 24
+NEIGHBOURS, AROUND = 24, 36
+ERRORS = (1e-6, 1e3)
+ATOMS = 2  # in the columns whose pedestal is known: one that lost an atom is still there
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,38 @@ class SiteEvidence:
     Parameters
     ----------
     ratio
-        Fitted brightness over the local median of the sublattice, shape ``(N,)``; about 1, 0.43–0.5 for one of two
-        atoms.
+        Fitted brightness over the local median of the sublattice, without what neighbours lend to an empty site
+        (`pedestal`), shape ``(N,)``; about 1, 0.43–0.5 for one of two atoms, 0 for none.
     z_score
         ``(1 − ratio)`` over the local spread of the ratio, shape ``(N,)``; positive: darker.
     spread
         Local spread of the ratio, shape ``(N,)``.
+    error
+        Standard error of the ratio, shape ``(N,)``.
     significance
         What is missing to the local median over the standard error of the fitted brightness, shape ``(N,)``.
     background
         Fitted background at the site over the local median brightness, shape ``(N,)``.
+    misfit
+        What the fit leaves around the site over what noise leaves there, as squares, shape ``(N,)``; about 1.
+    surroundings
+        Mean brightness of the neighbours over that of their kind in the whole image, each at most 1, shape ``(N,)``:
+        lower at a rim, in a hole and where the lattice is another one.
     """
 
     ratio: NDArray[np.float64]
     z_score: NDArray[np.float64]
     spread: NDArray[np.float64]
+    error: NDArray[np.float64]
     significance: NDArray[np.float64]
     background: NDArray[np.float64]
+    misfit: NDArray[np.float64]
+    surroundings: NDArray[np.float64]
+
+    def odds_of(self, ratio: float) -> NDArray[np.float64]:
+        """Logarithm of how much likelier columns of `ratio` times the usual brightness are, ``(N,)``."""
+        variance = self.error**2 + OWN_SPREAD**2
+        return np.asarray((1 - ratio) * (1 + ratio - 2 * self.ratio) / (2 * variance))
 
     def where(self, keep: NDArray[np.bool_]) -> SiteEvidence:
         """Only some of the sites."""
@@ -55,14 +73,58 @@ def site_evidence(fit: ColumnFit, sites: Sites) -> SiteEvidence:
         Lattice sites in image pixels.
     """
     known = np.isfinite(fit.amplitude) & np.isfinite(fit.background)
-    amplitude = np.where(known, fit.amplitude, 0.0)
+    amplitude = np.where(known, fit.amplitude, _usual(fit.amplitude, known, sites.column))
     level = np.where(known, fit.background, np.median(fit.background[known]) if known.any() else 0.0)
     ratio, spread, local = _relative(amplitude, sites.positions_px, sites.column)
     ratio = np.where(known, ratio, 1.0)
-    error = np.where(np.isfinite(fit.amplitude_error), fit.amplitude_error, np.inf)
-    missing = (local - amplitude) / np.maximum(error, 1e-6 * local)
+    error = np.where(known & np.isfinite(fit.amplitude_error), fit.amplitude_error / local, np.inf)
+    error = np.clip(error, *ERRORS)
+    spread, error, ratio = _above_pedestal(spread, error, ratio, sites, known)
     background = (level - np.median(level)) / local if len(level) else level
-    return SiteEvidence(ratio, (1 - ratio) / spread, spread, np.where(known, missing, 0.0), background)
+    return SiteEvidence(
+        ratio, (1 - ratio) / spread, spread, error, (1 - ratio) / error, background,
+        np.where(known, fit.misfit, 1.0), _surroundings(amplitude, sites),
+    )  # fmt: skip
+
+
+def _usual(
+    amplitude: NDArray[np.float64], known: NDArray[np.bool_], column: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Median brightness of each site's kind; 0 where none of it is known."""
+    usual = np.zeros(len(amplitude))
+    for index in np.unique(column[known]):
+        usual[column == index] = np.median(amplitude[known & (column == index)])
+    return usual
+
+
+def _above_pedestal(
+    spread: NDArray[np.float64],
+    error: NDArray[np.float64],
+    ratio: NDArray[np.float64],
+    sites: Sites,
+    known: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], ...]:
+    """Spread, error and ratio of columns of two atoms without the pedestal that neighbours lend them."""
+    parts = spread.copy(), error.copy(), ratio.copy()
+    for index in np.unique(sites.column):
+        own = sites.column == index
+        if len(sites.material.columns[index].atoms) == ATOMS:
+            height = pedestal(ratio[own & known], error[own & known])
+            for part in parts[:2]:
+                part[own] *= 1 + height
+            parts[2][own] = without_pedestal(ratio[own], height)
+    return parts
+
+
+def _surroundings(amplitude: NDArray[np.float64], sites: Sites) -> NDArray[np.float64]:
+    """Mean brightness of each site's neighbours over the usual one of their kind, each clipped to 0 … 1."""
+    share = np.ones(len(amplitude))
+    for index in np.unique(sites.column):
+        own = sites.column == index
+        share[own] = np.clip(amplitude[own] / max(float(np.median(amplitude[own])), 1e-12), 0, 1)
+    count = min(AROUND + 1, len(share))
+    near = cKDTree(sites.positions_px).query(sites.positions_px, k=count)[1].reshape(len(share), count)
+    return np.asarray(share[near[:, 1:]].mean(1)) if count > 1 else share
 
 
 def _relative(

@@ -1,8 +1,11 @@
 """Positions of all columns of an image with standard errors, by one weighted least-squares fit.
 
-The image is a sum of columns of one shape (`column_shape`) over a smooth background (`column_model`), with weights from
-its own noise (`column_noise`). Shape and noise are fitted once, on the best part of the crystal; then all columns are
-fitted part by part. The errors come near the Cramér–Rao bound, and say so.
+The image is a sum of columns of one shape (`column_shape`) over a random background (`column_background`) and rows that
+are offset and shifted (`column_part`), with weights from its own noise (`column_noise`). Columns are expected where
+their neighbours say that the lattice is, give or take what they are seen to stray (`column_places`): bright columns lie
+where their pixels say, faint ones are drawn to the lattice as far as noise demands. All that holds for the whole image
+is fitted once, on the best part of the crystal (`column_setting`); then all columns are fitted part by part
+(`column_model`). The errors come near the Cramér–Rao bound, and say so.
 """
 
 from __future__ import annotations
@@ -16,14 +19,18 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from napari_stem_gan.crystal.structure import Sites
-from napari_stem_gan.detect.column_model import Linear, Part, refined, start
+from napari_stem_gan.detect.column_model import Linear, refined
+from napari_stem_gan.detect.column_noise import NoiseLine
+from napari_stem_gan.detect.column_part import Part, start
+from napari_stem_gan.detect.column_places import settled
 from napari_stem_gan.detect.column_setting import Setting, cut, fit_setting, weighted
 from napari_stem_gan.image import FloatImage
 from napari_stem_gan.simulate.probe import FWHM_PER_SIGMA
 
 LEAST_SIGMA_PX = 1.2  # finer sampling tells nothing more: pixels are averaged down to it
 PART_PX = 1024
-STEPS = 2
+STEPS = 3
+RIM_KNOTS = 10
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,14 @@ class ColumnFit:
     positions_px
         Shape ``(N, 2)`` as (y, x) in image pixels.
     errors_px
-        Standard error along each axis, shape ``(N, 2)``; of an empty site no better than what was assumed of it. Holds
-        noise, its correlation and contamination; of rows that jitter only what the residual shows of them.
+        Standard error along each axis, shape ``(N, 2)``; of an empty site how far columns stray from the lattice. Holds
+        noise, its correlation, contamination and rows that jitter.
     amplitude, amplitude_error
         Height of the column over the background in image units and its standard error, shape ``(N,)``.
     background
         Background at the column in image units, shape ``(N,)``.
+    misfit
+        Mean square of what the fit leaves around the column over the noise's variance, shape ``(N,)``: about 1.
     """
 
     positions_px: NDArray[np.float64]
@@ -48,6 +57,7 @@ class ColumnFit:
     amplitude: NDArray[np.float64]
     amplitude_error: NDArray[np.float64]
     background: NDArray[np.float64]
+    misfit: NDArray[np.float64]
 
 
 def fit_columns(
@@ -82,16 +92,16 @@ def fit_columns(
     constant = _constant_px(sites) / binning
     setting = fit_setting(image, places, kind, fwhm_px / FWHM_PER_SIGMA / binning, constant)
     found = _all_parts(image, places, kind, setting)
-    shift, error, height, height_error, level = (t.cpu().numpy().astype(float) for t in found)
+    shift, error, height, height_error, level, misfit = (t.cpu().numpy().astype(float) for t in found)
     return ColumnFit(
         sites.positions_px + shift * binning, error * binning, height * scale, height_error * scale,
-        level * scale + offset,
+        level * scale + offset, misfit,
     )  # fmt: skip
 
 
 def _nothing(sites: Sites) -> ColumnFit:
     blank = np.full(len(sites), np.nan)
-    return ColumnFit(sites.positions_px.copy(), np.full((len(sites), 2), np.nan), blank, blank, blank)
+    return ColumnFit(sites.positions_px.copy(), np.full((len(sites), 2), np.nan), blank, blank, blank, blank)
 
 
 def _standardised(data: FloatImage, binning: int, device: str | torch.device) -> tuple[Tensor, float, float]:
@@ -109,15 +119,16 @@ def _constant_px(sites: Sites) -> float:
 
 
 def _all_parts(image: Tensor, places: Tensor, kind: Tensor, setting: Setting) -> tuple[Tensor, ...]:
-    """Shift, its error, height, its error and background of every column, part by part."""
+    """Shift, its error, height, its error, background and misfit of every column, part by part."""
     count = len(places)
-    results = (image.new_zeros(count, 2), image.new_zeros(count, 2), *(image.new_zeros(count) for _ in range(3)))
-    rim = round(4 * setting.knot_px)
+    unknown = [image.new_full((count,), torch.nan) for _ in range(4)]  # too far outside to lend a tail
+    results = (image.new_zeros(count, 2), image.new_full((count, 2), torch.nan), *unknown)
+    rim = round(RIM_KNOTS * setting.power.knot_px)
     for y in range(0, image.shape[0], PART_PX):
         for x in range(0, image.shape[1], PART_PX):
             last = (min(y + PART_PX + rim, image.shape[0]), min(x + PART_PX + rim, image.shape[1]))
             corners = ((max(y - rim, 0), max(x - rim, 0)), last)
-            part, near = cut(image, places, kind, corners, setting.shape, setting.knot_px)
+            part, near = cut(image, places, kind, corners, setting.shape, setting.power)
             if not len(near):
                 continue
             own = _own(places[near], (y, x), image.shape)
@@ -134,15 +145,27 @@ def _own(places: Tensor, corner: tuple[int, int], shape: torch.Size) -> Tensor:
 
 
 def _fit_part(part: Part, setting: Setting) -> tuple[Tensor, ...]:
-    """Shift ``(N, 2)``, its error, height ``(N,)``, its error and background of the columns of one part."""
+    """Shift ``(N, 2)``, its error, height ``(N,)``, its error, background and misfit of the columns of one part."""
     shape = setting.shape
     columns = replace(start(part), brightness=setting.brightness[part.kind])
-    for _ in range(STEPS):
+    for step in range(STEPS):
         linear = weighted(Linear.around(part, shape, columns), setting.noise)
         columns = refined(linear, shape, columns)
+        if step == 0:
+            part = settled(linear, columns, setting.stray_px, setting.brightness)
+            part = replace(part, row_variance=setting.row_variance)
     covariance = torch.linalg.inv(linear.block)
-    error = torch.diagonal(covariance, dim1=1, dim2=2).sqrt() * setting.factors
+    error = torch.diagonal(covariance, dim1=1, dim2=2).sqrt() * setting.factors[part.kind]
     peak = shape.peak()[part.kind]
     index = torch.minimum(part.middle.clamp_min(0), torch.tensor(part.data.shape, device=part.data.device) - 1)
-    level = part.background(columns.knots)[index[:, 0], index[:, 1]]
-    return columns.shift_px, error[:, 1:], columns.brightness * peak, error[:, 0] * peak, level
+    level = part.background.image(columns.knots)[index[:, 0], index[:, 1]]
+    misfit = _misfit(Linear.around(part, shape, columns), setting.noise)
+    return columns.shift_px, error[:, 1:], columns.brightness * peak, error[:, 0] * peak, level, misfit
+
+
+def _misfit(linear: Linear, noise: NoiseLine) -> Tensor:
+    """Mean over the pixels of each column of the squared residual over the noise's variance, ``(N,)``."""
+    squares = (linear.part.data - linear.level).square() / noise.variance(linear.level)
+    own = (linear.part.read(image, linear.index).sum(1) for image in (squares, torch.ones_like(squares)))
+    total, count = own
+    return torch.where(count > 0, total / count.clamp_min(1), 1.0)

@@ -17,7 +17,7 @@ from napari_stem_gan.simulate.scene import Degradation, Field
 
 # what the shipped finder was trained on
 TMD = tuple(MATERIALS[key] for key in ("MoS2", "WS2", "MoSe2", "WSe2", "MoTe2"))
-SEVERAL_FRAMES, FLY_BACK, ROW_OFFSETS = 0.2, 0.2, 0.2  # probabilities
+SEVERAL_FRAMES, FLY_BACK, ROW_OFFSETS, WANDER = 0.2, 0.2, 0.2, 0.3  # probabilities
 RELAXED, BENT, TWO_GRAINS = 0.3, 0.25, 0.2
 
 
@@ -84,6 +84,11 @@ def draw_degradation(
         flyback_length_px=float(rng.uniform(4, 30)),
         frame_drift_px=float(rng.uniform(0, 0.3)),
     )
+    (own,) = rng.spawn(1)  # so that adding it left the other draws of a seed as they were
+    if own.random() < WANDER:
+        scan = dataclasses.replace(
+            scan, wander_px=float(own.uniform(0, 0.5)) / pixel_size_A, wander_rows=log_uniform(own, 15, 150)
+        )
     offset = float(rng.uniform(0, 2)) if rng.random() < ROW_OFFSETS else 0.0
     detector = dataclasses.replace(detector, frames=frames, row_offset_e=offset)
     return Degradation(contamination=draw_contamination(rng), scan=scan, detector=detector)
