@@ -25,7 +25,7 @@ def test_probabilities_sum_to_one_and_are_calibrated_where_nothing_can_be_known(
     rng = np.random.default_rng(0)
     target = (rng.random(8000) < 0.2).astype(int)
     features = rng.normal(size=(8000, FEATURES))
-    fusion = fit_fusion({"anion": (features, target)}, iterations=40)
+    fusion = fit_fusion({"anion": (features, target)}, iterations=200)
     probability = fusion.probabilities(rng.normal(size=(500, FEATURES)), "anion")
     assert probability.shape == (500, len(ANION_CLASSES))
     np.testing.assert_allclose(probability.sum(1), 1.0, atol=1e-6)
