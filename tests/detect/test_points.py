@@ -129,6 +129,11 @@ def test_evidence_alone_tells_single_from_double_and_metal_vacancies():
     assert found.confidence.min() > 0.9
 
 
+def test_a_column_that_is_missing_where_order_falls_off_is_the_end_of_the_crystal():
+    found = points_by_evidence(grid_sites(6), evidence([1.0, 0.43, 0.05, 0.05, 1.0, 1.0]), np.full(6, 0.8))
+    assert list(found.kinds) == ["V_X"]
+
+
 def test_oxygen_columns_are_too_faint_to_be_judged():
     material = get_material("SrTiO3")
     sites = Sites(material, np.array([[20.0, 16.0 * i] for i in range(4)]), np.arange(4))

@@ -20,6 +20,7 @@ from napari_stem_gan.detect.lattice_evidence import SiteEvidence
 SURE, LARGEST_STEP = (0.01, 0.99), 3.0
 LOWEST_CONFIDENCE = 0.05
 LEAST_CRYSTALLINITY = 0.6  # at a rim, where columns end for no defect, half of a site's surroundings are crystal
+EMPTY, AROUND_EMPTY = ("V_M", "V_2X"), 0.85  # a column missing where order falls off is the crystal's end
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def points_of(candidates: Candidates, fusion: Fusion, material: Material) -> Poi
             kinds[own] = np.array(classes[1:])[best]
             confidence[own], spread[own] = _judged(candidates, own, role, best, (fusion, odds))
     index = np.array([FINDER_CLASSES.index(k) for k in kinds], int)
-    keep = (confidence >= LOWEST_CONFIDENCE) & (candidates.crystallinity >= LEAST_CRYSTALLINITY)
+    keep = (confidence >= LOWEST_CONFIDENCE) & (candidates.crystallinity >= _needed(kinds))
     elements, names = _sublattices(candidates, kinds, material)
     ratio, network = candidates.intensity_ratio[keep], candidates.scores[keep, index[keep]]
     defects = names_of(kinds[keep], elements[keep], ratio, material)
@@ -70,6 +71,11 @@ def points_of(candidates: Candidates, fusion: Fusion, material: Material) -> Poi
         candidates.positions_px[keep], kinds[keep], defects, names[keep], confidence[keep], network,
         ratio, candidates.z_score[keep], spread[keep],
     )  # fmt: skip
+
+
+def _needed(kinds: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Least crystallinity around a point of each kind."""
+    return np.where(np.isin(kinds, EMPTY), AROUND_EMPTY, LEAST_CRYSTALLINITY)
 
 
 def _judged(
@@ -114,7 +120,7 @@ def points_by_evidence(sites: Sites, evidence: SiteEvidence, crystallinity: NDAr
     confidence = 1 / (1 + np.exp(-np.clip(depth, -30, 30)))
     double = (sizes > 1) & (evidence.ratio < 0.22) & (roles == "anion")
     kinds = np.where(roles == "metal", "V_M", np.where(double, "V_2X", "V_X"))
-    keep = (confidence >= LOWEST_CONFIDENCE) & (crystallinity >= LEAST_CRYSTALLINITY) & visible[sites.column]
+    keep = (confidence >= LOWEST_CONFIDENCE) & (crystallinity >= _needed(kinds)) & visible[sites.column]
     blank = np.full(int(keep.sum()), np.nan)
     defects = names_of(kinds, names, evidence.ratio, sites.material)
     return Points(
