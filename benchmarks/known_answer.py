@@ -90,7 +90,7 @@ def errors(answer: KnownAnswer, threshold: float) -> np.ndarray:
     """Standard errors of recall and of false points per 100 nm²."""
     expected, count = answer.at(threshold), len(answer.planted)
     share = (expected.found * count + 1) / (count + 2)  # never 0 or 1
-    false = max(int((answer.false >= threshold).sum()), 1)
+    false = max(answer.at(threshold).false_per_100nm2 * answer.area_nm2 / AREA_NM2, 1.0)
     return np.array([np.sqrt(share * (1 - share) / count), np.sqrt(false) * AREA_NM2 / answer.area_nm2])
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,13 @@ def test_recall_and_false_points_are_counted_above_the_threshold(answer):
     assert answer.at(0.9).found == 0.8
     assert answer.at(0.5).false_per_100nm2 == 0.5
     assert answer.at(0.9).false_per_100nm2 == 0.0
+
+
+def test_of_the_vacancies_of_the_image_itself_as_many_are_false_as_they_doubt(answer):
+    doubted = dataclasses.replace(answer, found=np.array([0.9, 0.6, 0.3]))
+    assert doubted.at(0.5).false_per_100nm2 == pytest.approx((2 + 0.1 + 0.4) / 4)
+    assert doubted.at(0.8).false_per_100nm2 == pytest.approx(0.1 / 4)
+    assert KnownAnswer.joined([doubted, doubted]).at(0.5).false_per_100nm2 == pytest.approx(2.5 / 4)
 
 
 def test_intervals_are_those_of_clopper_pearson_and_garwood(answer):

@@ -1,5 +1,8 @@
 """What a known-answer test says: how many planted vacancies are found, and how many are false, by threshold.
 
+False are those that are reported on the image without its defects, and of those on the image itself as many as their
+confidences say: filling a place up also takes away the noise that made it look like a vacancy.
+
 It speaks of vacancies alone. Contamination that looks like an adatom or a foreign atom is filled up with the defects,
 so that the image without defects does not tell how many bright points are false.
 
@@ -66,6 +69,8 @@ class KnownAnswer:
         Confidence of each single vacancy reported on the images without defects, shape ``(M,)``.
     area_nm2
         Area of those images.
+    found
+        Confidence of each single vacancy found on the images themselves, shape ``(F,)``.
     images
         Their names.
     note
@@ -80,6 +85,7 @@ class KnownAnswer:
     images: tuple[str, ...] = ()
     note: str = ""
     details: tuple[dict[str, Any], ...] = ()
+    found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @staticmethod
     def joined(parts: Sequence[KnownAnswer]) -> KnownAnswer:
@@ -91,11 +97,13 @@ class KnownAnswer:
             np.concatenate([part.planted for part in tested]), np.concatenate([part.false for part in tested]),
             sum(part.area_nm2 for part in tested), tuple(name for part in tested for name in part.images),
             details=tuple(detail for part in tested for detail in part.details),
+            found=np.concatenate([part.found for part in tested]),
         )  # fmt: skip
 
     def at(self, threshold: float) -> Expectation:
         """Recall and false points above a threshold; a count, so that a slider can follow."""
-        hits, false = int((self.planted >= threshold).sum()), int((self.false >= threshold).sum())
+        hits, sure = int((self.planted >= threshold).sum()), self.found[self.found >= threshold]
+        false = float((self.false >= threshold).sum() + (1 - sure).sum())
         share = hits / len(self.planted) if len(self.planted) else float("nan")
         low, high = (float(end) for end in binomial_interval(hits, len(self.planted), LEVEL))
         rate = AREA_NM2 / self.area_nm2 if self.area_nm2 > 0 else float("nan")

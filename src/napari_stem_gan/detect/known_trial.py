@@ -87,8 +87,10 @@ def known_answer(
     confidence = _confidence(with_vacancies.points, today, chosen)
     area_nm2 = part.data.size * ((lattice.pixel_size_A or part.pixel_size_A or 1.0) / A_PER_NM) ** 2
     names = [f"V_{c.sublattice}" for c in material.columns if c.role == "anion"]
-    false = filled.points.where(np.isin(filled.points["defect"], names))
-    return KnownAnswer(confidence, false["confidence"], area_nm2, (name,), details=(details,))
+    single, false = (t.where(np.isin(t["defect"], names)) for t in (found, filled.points))
+    return KnownAnswer(
+        confidence, false["confidence"], area_nm2, (name,), details=(details,), found=single["confidence"]
+    )
 
 
 def _inside(points: PointTable, part: STEMImage, corner: tuple[int, int]) -> PointTable:
