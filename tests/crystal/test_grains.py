@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from napari_stem_gan.crystal import grains
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import match
 from napari_stem_gan.crystal.materials import get_material
+from napari_stem_gan.crystal.spectrum import spectrum
 from napari_stem_gan.crystal.structure import fill_field, lattice_vectors_px
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.adf import render
@@ -29,6 +31,20 @@ def bicrystal():
     return STEMImage(data=noisy, pixel_size_A=SIZE, name="bicrystal"), positions
 
 
+@pytest.fixture
+def strip_of(draw_crystal):
+    """A strip of a single crystal: how many cells across, and which axis is the short one."""
+    drawn = draw_crystal(dose_e_per_A2=5e4, shape=(256, 256)).image
+
+    def cut(cells, across):
+        cell = get_material("WSe2").cell / drawn.pixel_size_A
+        width = int(np.ceil(cells * np.sqrt(abs(np.linalg.det(cell)))))
+        data = drawn.data[:width] if across == 0 else drawn.data[:, :width]
+        return STEMImage(data=data, pixel_size_A=drawn.pixel_size_A, name="strip")
+
+    return cut
+
+
 def test_two_grains_give_two_lattices(bicrystal):
     found = match(bicrystal[0], MatchConfig(material="WSe2"))
     assert found.accepted, found.reason
@@ -48,3 +64,22 @@ def test_each_site_belongs_to_the_grain_that_is_there(bicrystal):
 def test_a_single_crystal_has_one_grain(draw_crystal):
     drawn = draw_crystal("WSe2", dose_e_per_A2=5e4, contamination=0.3)
     assert match(drawn.image, MatchConfig(material="WSe2")).other_grains == ()
+
+
+@pytest.mark.parametrize("cells", [2.4, 3.2, 4.0])
+@pytest.mark.parametrize("across", [0, 1])
+def test_a_strip_of_a_single_crystal_has_one_grain(strip_of, cells, across):
+    strip = strip_of(cells, across)
+    found = match(strip, MatchConfig(material="WSe2"))
+    assert found.other_grains == ()
+    assert found.accepted == (cells > 3)
+    if not found.accepted:
+        assert "2.4 cells of WSe2 across, not 3" in found.reason
+
+
+def test_a_lattice_that_no_grain_can_have_is_not_placed(strip_of, monkeypatch):
+    strip = strip_of(3.2, 0)
+    main = match(strip, MatchConfig(material="WSe2"))
+    monkeypatch.setattr(grains, "refine", lambda found, reciprocal: reciprocal * 1e-4)
+    monkeypatch.setattr(grains, "place", lambda *told: pytest.fail("a cell larger than the image was placed"))
+    assert grains.other_grains(strip, spectrum(strip.data), main) == ()

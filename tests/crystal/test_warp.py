@@ -68,4 +68,12 @@ def test_a_weak_lattice_gets_a_wide_window():
 
 def test_a_blur_wider_than_the_image_is_its_mean():
     image = np.random.default_rng(0).normal(5.0, 1.0, (40, 56)).astype(np.float32)
-    np.testing.assert_allclose(blurred(image, 900.0), image[:, :40].mean(), atol=0.2)
+    np.testing.assert_allclose(blurred(image, 900.0), image.mean(), atol=1e-3)
+    np.testing.assert_allclose(blurred(image, 1e9), image.mean(), atol=1e-3)
+
+
+def test_a_blur_much_wider_than_one_axis_still_follows_the_other():
+    ramp = np.linspace(0, 1, 1024, dtype=np.float32) + np.zeros((32, 1), np.float32)
+    wide = blurred(ramp, 100.0)
+    np.testing.assert_allclose(wide[:, 300:700], ramp[:, 300:700], atol=0.01)
+    assert np.ptp(wide, axis=0).max() < 1e-6

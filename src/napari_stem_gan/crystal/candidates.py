@@ -17,10 +17,11 @@ from napari_stem_gan.crystal.materials import Material
 from napari_stem_gan.crystal.place import Settled, lay, settle
 from napari_stem_gan.crystal.shapes import Wanted, search_all
 from napari_stem_gan.crystal.spectrum import Spectrum
-from napari_stem_gan.image import STEMImage
+from napari_stem_gan.image import A_PER_NM, STEMImage
 
 SMALLEST_CELL_PX = 6.0
 LARGEST_CELL_PX = 120.0
+CELLS_ACROSS = 3.0  # at least: over two cells the lattice is measured several times worse than its errors say
 LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and contamination
 PLACED = 3
 HOPELESS = TWIN * WORSE  # of the surprise of an accepted lattice: less is neither the best nor its twin
@@ -53,7 +54,7 @@ class Trial:
         if self.nominal is not None:
             error = self.config.max_scale_error
             return self.nominal * (1 - error), self.nominal * (1 + error)
-        largest = min(LARGEST_CELL_PX, min(self.image.shape) / 3)
+        largest = min(LARGEST_CELL_PX, min(self.image.shape) / CELLS_ACROSS)
         return material.constant_A / largest, material.constant_A / SMALLEST_CELL_PX
 
     def place(self, fit: LatticeFit, material: Material, *, any_size: bool = False) -> LatticeMatch:
@@ -64,10 +65,18 @@ class Trial:
         result = replace(result, nominal_pixel_size_A=self.nominal, scale_error=error)
         low, high = self.sizes(material)
         near = any_size or low * 0.99 <= size <= high * 1.01
-        reason = doubt(result, material, near) if result.accepted else result.reason
+        reason = (self.too_small(material, size) or doubt(result, material, near)) if result.accepted else result.reason
         if reason:
             return replace(result, accepted=False, reason=reason, pixel_size_A=self.nominal)
         return replace(result, reason=verdict(material, size, self.nominal) + result.reason)
+
+    def too_small(self, material: Material, pixel_size_A: float) -> str:
+        """Why no lattice can be measured on so small an image, or ''."""
+        cells = min(self.image.shape) * pixel_size_A / float(np.sqrt(abs(np.linalg.det(material.cell))))
+        if cells >= CELLS_ACROSS:
+            return ""
+        told = f"at {pixel_size_A / A_PER_NM:.4g} nm per pixel the image is only {np.floor(10 * cells) / 10:g} cells of"
+        return f"{told} {material.label} across, not {CELLS_ACROSS:.0f}; load a larger image or correct the pixel size"
 
     def average_cell(self, laid: LatticeMatch) -> NDArray[np.float64]:
         """The average cell of a crystal that `place` laid on the image; computed once for all that share it."""
@@ -134,6 +143,9 @@ def _good(fits: list[LatticeFit], config: MatchConfig) -> list[LatticeFit]:
 def _unfit(material: Material, fits: list[LatticeFit], trial: Trial) -> LatticeMatch:
     """The refusal of a crystal whose lattice is not there."""
     nominal, least = trial.nominal, trial.config.min_goodness
+    small = "" if nominal is None else trial.too_small(material, nominal)
+    if small and trial.too_small(material, trial.sizes(material)[1]):
+        return refused(small, material, nominal)
     if not fits or fits[0].surprise < LEAST_SURPRISE:
         return refused(f"no periodic structure that could be {material.label} was found", material, nominal)
     fit = max(fits, key=lambda f: f.goodness)

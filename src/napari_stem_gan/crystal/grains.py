@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_stem_gan.crystal.handedness import both_hands
-from napari_stem_gan.crystal.lattice import LatticeMatch, distortion
+from napari_stem_gan.crystal.lattice import Distortion, LatticeMatch, distortion
 from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.place import place
-from napari_stem_gan.crystal.search import SURE, LatticeFit, capped, refine, reflections
+from napari_stem_gan.crystal.search import LARGEST_DISTORTION, SURE, LatticeFit, capped, refine, reflections
 from napari_stem_gan.crystal.spectrum import Spectrum
 from napari_stem_gan.crystal.structure import rotation_matrix
 from napari_stem_gan.image import STEMImage
@@ -25,6 +25,7 @@ LEAST_AREA = 0.05
 LEAST_OWN = 3  # reflections that no other grain has
 LEAST_CORRELATION = 0.7
 SAME_BINS = 3.0
+LARGEST_CHANGE = 0.03  # of the pixel size, which is the scan's and the same for all grains
 
 
 def other_grains(image: STEMImage, found: Spectrum, main: LatticeMatch) -> tuple[LatticeMatch, ...]:
@@ -79,19 +80,31 @@ def _next_lattice(
     if len(hk) < 2 or not len(angles):
         return None
     trials = np.array([_turned(main, material, angle) for angle in angles])  # (A, 2, 2)
-    frequency = hk @ np.linalg.inv(trials).transpose(0, 2, 1)  # (A, N, 2)
+    worth = _worth(found, known, hk, trials)
+    best = trials[int(worth.argmax())]
+    if worth.max() < LEAST_SURPRISE:
+        return None
+    vectors = np.asarray(np.linalg.inv(refine(found, np.linalg.inv(best).T)).T, np.float64)
+    if not _alike(distortion(vectors, material), distortion(best, material)):
+        return None  # pulled onto peaks that are not the crystal's
+    return vectors if _worth(found, known, hk, vectors[None])[0] >= LEAST_SURPRISE else None
+
+
+def _worth(
+    found: Spectrum, known: list[LatticeMatch], hk: NDArray[np.float64], lattices: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Surprise of the reflections that lattices ``(A, 2, 2)`` have for themselves; 0 where few of them are there."""
+    frequency = hk @ np.linalg.inv(lattices).transpose(0, 2, 1)  # (A, N, 2)
     own = ~_shared(frequency, known, found)
     surprise = found.surprise(found.highest(frequency, 2)) * own
     seen = ((surprise > SURE) & own).sum(1) / np.maximum(own.sum(1), 1)
     worth = (capped(surprise) - 3.0 * own).sum(1) * (own.sum(1) >= LEAST_OWN) * (seen >= LEAST_SEEN)
-    best = int(worth.argmax())
-    if worth[best] < LEAST_SURPRISE:
-        return None
-    vectors = np.asarray(np.linalg.inv(refine(found, np.linalg.inv(trials[best]).T)).T, np.float64)
-    turned = distortion(vectors, material).rotation_deg
-    if not len(_apart(np.array([turned]), known, material)):
-        return None  # the streaks of a known grain
-    return vectors
+    return np.asarray(worth, np.float64)
+
+
+def _alike(refined: Distortion, trial: Distortion) -> bool:
+    """Whether a refined lattice still is the crystal under the pixel size of the scan, and no more than strained."""
+    return abs(refined.pixel_size_A / trial.pixel_size_A - 1) < LARGEST_CHANGE and refined.largest < LARGEST_DISTORTION
 
 
 def _strong(found: Spectrum, main: LatticeMatch) -> NDArray[np.float64]:
@@ -134,11 +147,11 @@ def _shared(
 
 
 def _stands(image: STEMImage, grain: LatticeMatch, known: list[LatticeMatch]) -> bool:
-    """Whether a grain has the size of the crystal, looks like it and is the strongest somewhere."""
-    material, main = get_material(grain.material), known[0]
-    size, first = (distortion(g.lattice_vectors_px, material).pixel_size_A for g in (grain, main))
-    if not grain.accepted or abs(size / first - 1) > 0.03 or grain.goodness < LEAST_CORRELATION:
+    """Whether a grain looks like the crystal and is the strongest somewhere."""
+    if not grain.accepted or grain.goodness < LEAST_CORRELATION:
         return False
+    if not len(_apart(np.array([grain.rotation_deg]), known, get_material(grain.material))):
+        return False  # the streaks of a known grain
     rows, cols = (np.linspace(0, n - 1, 24) for n in image.shape)
     strength = [g.warp.over(rows, cols)[1] * g.warp.scale for g in (*known, grain) if g.warp is not None]
     return bool((np.argmax(strength, axis=0) == len(strength) - 1).mean() > LEAST_AREA)

@@ -17,6 +17,8 @@ from napari_stem_gan.image import FloatImage
 ON_CRYSTAL = 0.6
 SMALLEST_WINDOW = 1.6
 BACKGROUND_WINDOW = 1.5
+LEAST_BLOCKS = 8  # of a blur along an axis: rows that make up no whole block are left out
+FLAT = 2.0  # sigma over the length of an axis, where the lowest wave is damped by e^-20: wider blurs are the same
 LOCAL_SIGNAL = 0.15  # so that the power within the window is some ten times the background's
 STRONG = 0.25  # of the strongest low reflection
 LEAST_SIGNAL = 5.0
@@ -83,12 +85,21 @@ def linear(at: NDArray[np.generic], nodes: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def blurred(data: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur, computed on means over blocks of a quarter sigma."""
-    step = max(1, min(int(sigma / 4), *data.shape))
-    rows, cols = (n // step for n in data.shape)
-    coarse = data[: rows * step, : cols * step].reshape(rows, step, cols, step).mean((1, 3))
-    coarse = ndimage.gaussian_filter(coarse, sigma / step, truncate=3.0, mode="reflect")
-    nodes = [(np.arange(n) + 0.5) * step - 0.5 for n in coarse.shape]
+    """Gaussian blur over reflected edges, computed on means over blocks of a quarter sigma.
+
+    Parameters
+    ----------
+    data
+        Image ``(Y, X)``.
+    sigma
+        Standard deviation in pixels; an axis much shorter than that is averaged.
+    """
+    steps = [int(np.clip(sigma / 4, 1, max(1, n // LEAST_BLOCKS))) for n in data.shape]
+    rows, cols = (n // step for n, step in zip(data.shape, steps, strict=True))
+    blocks = data[: rows * steps[0], : cols * steps[1]].reshape(rows, steps[0], cols, steps[1])
+    widths = [min(sigma, FLAT * n) / step for n, step in zip(data.shape, steps, strict=True)]
+    coarse = ndimage.gaussian_filter(blocks.mean((1, 3)), widths, truncate=3.0, mode="reflect")
+    nodes = [(np.arange(n) + 0.5) * step - 0.5 for n, step in zip(coarse.shape, steps, strict=True)]
     left, right = (linear(np.arange(n, dtype=float), at) for n, at in zip(data.shape, nodes, strict=True))
     return np.asarray(left @ coarse @ right.T, np.float32)
 
