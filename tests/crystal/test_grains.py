@@ -34,12 +34,12 @@ def bicrystal():
 @pytest.fixture
 def strip_of(draw_crystal):
     """A strip of a single crystal: how many cells across, and which axis is the short one."""
-    drawn = draw_crystal(dose_e_per_A2=5e4, shape=(256, 256)).image
+    drawn = draw_crystal(dose_e_per_A2=5e4, shape=(256, 384)).image
 
     def cut(cells, across):
         cell = get_material("WSe2").cell / drawn.pixel_size_A
         width = int(np.ceil(cells * np.sqrt(abs(np.linalg.det(cell)))))
-        data = drawn.data[:width] if across == 0 else drawn.data[:, :width]
+        data = drawn.data[:width] if across == 0 else drawn.data[:width].T
         return STEMImage(data=data, pixel_size_A=drawn.pixel_size_A, name="strip")
 
     return cut
@@ -66,20 +66,19 @@ def test_a_single_crystal_has_one_grain(draw_crystal):
     assert match(drawn.image, MatchConfig(material="WSe2")).other_grains == ()
 
 
-@pytest.mark.parametrize("cells", [2.4, 3.2, 4.0])
+@pytest.mark.parametrize("cells", [2.4, 4.8])
 @pytest.mark.parametrize("across", [0, 1])
 def test_a_strip_of_a_single_crystal_has_one_grain(strip_of, cells, across):
     strip = strip_of(cells, across)
     found = match(strip, MatchConfig(material="WSe2"))
     assert found.other_grains == ()
     assert found.accepted == (cells > 3)
-    if not found.accepted:
-        assert "2.4 cells of WSe2 across, not 3" in found.reason
+    assert found.accepted or "cells of WSe2, too few to measure (at least 3 across" in found.reason
 
 
-def test_a_lattice_that_no_grain_can_have_is_not_placed(strip_of, monkeypatch):
-    strip = strip_of(3.2, 0)
-    main = match(strip, MatchConfig(material="WSe2"))
+def test_a_lattice_that_no_grain_can_have_is_not_placed(bicrystal, monkeypatch):
+    image = bicrystal[0]
+    main = match(image, MatchConfig(material="WSe2"))
     monkeypatch.setattr(grains, "refine", lambda found, reciprocal: reciprocal * 1e-4)
     monkeypatch.setattr(grains, "place", lambda *told: pytest.fail("a cell larger than the image was placed"))
-    assert grains.other_grains(strip, spectrum(strip.data), main) == ()
+    assert grains.other_grains(image, spectrum(image.data), main) == ()

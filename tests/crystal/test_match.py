@@ -177,6 +177,19 @@ def test_a_wrong_symmetry_is_refused_and_the_right_one_is_named(draw_crystal):
     assert "would fit" in found.reason
 
 
+@pytest.mark.parametrize("factor", [0.05, 0.1, 10.0, 1e4])
+def test_a_pixel_size_that_is_far_off_is_refused_and_the_right_one_named(draw_crystal, factor):
+    found = match(calibrated(draw_crystal(), factor), MatchConfig(material="WSe2"))
+    assert not found.accepted
+    assert "it would fit at 0.0200" in found.reason
+
+
+def test_an_image_of_few_cells_is_refused_in_words(draw_crystal):
+    found = match(calibrated(draw_crystal(shape=(74, 74))), MatchConfig(material="WSe2"))
+    assert not found.accepted
+    assert "4.8 × 4.8 cells of WSe2, too few to measure" in found.reason
+
+
 def test_an_unknown_material_is_refused(draw_crystal):
     with pytest.raises(UnknownMaterial, match="choose one"):
         match(calibrated(draw_crystal()), MatchConfig(material="cheese"))

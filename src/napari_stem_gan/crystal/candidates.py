@@ -21,7 +21,7 @@ from napari_stem_gan.image import A_PER_NM, STEMImage
 
 SMALLEST_CELL_PX = 6.0
 LARGEST_CELL_PX = 120.0
-CELLS_ACROSS = 3.0  # at least: over two cells the lattice is measured several times worse than its errors say
+CELLS_ACROSS, LEAST_CELLS = 3.0, 36.0  # on fewer the lattice is measured several times worse than its errors say
 LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and contamination
 PLACED = 3
 HOPELESS = TWIN * WORSE  # of the surprise of an accepted lattice: less is neither the best nor its twin
@@ -72,11 +72,13 @@ class Trial:
 
     def too_small(self, material: Material, pixel_size_A: float) -> str:
         """Why no lattice can be measured on so small an image, or ''."""
-        cells = min(self.image.shape) * pixel_size_A / float(np.sqrt(abs(np.linalg.det(material.cell))))
-        if cells >= CELLS_ACROSS:
+        height, width = np.array(self.image.shape) * pixel_size_A / np.sqrt(abs(np.linalg.det(material.cell)))
+        if min(height, width) >= CELLS_ACROSS and height * width >= LEAST_CELLS:
             return ""
-        told = f"at {pixel_size_A / A_PER_NM:.4g} nm per pixel the image is only {np.floor(10 * cells) / 10:g} cells of"
-        return f"{told} {material.label} across, not {CELLS_ACROSS:.0f}; load a larger image or correct the pixel size"
+        size, cells = f"{pixel_size_A / A_PER_NM:.4g} nm per pixel", f"{_floor(height)} × {_floor(width)} cells"
+        needed = f"too few to measure (at least {CELLS_ACROSS:.0f} across and {LEAST_CELLS:.0f} in all)"
+        advice = "load a larger image or correct the pixel size"
+        return f"at {size} the image is only {cells} of {material.label}, {needed}; {advice}"
 
     def average_cell(self, laid: LatticeMatch) -> NDArray[np.float64]:
         """The average cell of a crystal that `place` laid on the image; computed once for all that share it."""
@@ -133,6 +135,11 @@ def try_materials(
     tried = {m.key for _, m in good}
     poor = [_unfit(m, f, trial) for m, f in zip(materials, every, strict=True) if m.key not in tried]
     return [*results.values(), *poor]
+
+
+def _floor(cells: float) -> str:
+    """One decimal, never rounded up to a limit that is not reached."""
+    return f"{np.floor(10 * cells) / 10:g}"
 
 
 def _good(fits: list[LatticeFit], config: MatchConfig) -> list[LatticeFit]:
