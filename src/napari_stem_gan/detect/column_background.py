@@ -124,6 +124,11 @@ class Background:
             Fitted coefficients, ``(ky, kx)``.
         unknown
             One draw of fitted minus true coefficients of fields like the expected one, ``(ky, kx)``.
+
+        Returns
+        -------
+        Power
+            Falling with frequency.
         """
         count = found.numel()
         squares = [torch.fft.rfft2(k).abs().square() / count for k in (found, unknown)]
@@ -137,6 +142,15 @@ def true_power(found: Array, left: Array, expected: Array) -> Array:
 
     With an expected variance S and noise N the fit keeps γ = S / (S + N) of unknown and noise: it finds
     γ² (true variance + N) and leaves γ N.
+
+    Parameters
+    ----------
+    found
+        Mean squares of fitted unknowns, any shape.
+    left
+        Mean squares of fitted minus true ones, drawn with the expected variance.
+    expected
+        That variance.
     """
     share = (1 - left / expected).clip(LEAST_SHARE, 1.0)
     return np.asarray(np.maximum(found / share**2 - left / share, LEAST_TOLD * left / share))

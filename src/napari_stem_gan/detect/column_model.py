@@ -116,6 +116,11 @@ class Linear:
             How far the unknowns, that the residual was taken at, are from what is expected of them; None: not.
         iterations
             Most steps of conjugate gradients.
+
+        Returns
+        -------
+        Change
+            Of columns ``(N, 3)``, coefficients of the background ``(ky, kx)`` and rows ``(Y, 3)``.
         """
         weight, inverse, background = self.part.weight, torch.linalg.inv(self.block), self.part.background
         response = 1 / (LEFT_BY_COLUMNS * weight.mean() * background.transfer() + background.precision)
@@ -146,7 +151,24 @@ def _of_rows(rows: Tensor, slopes: Tensor) -> Tensor:
 
 
 def conjugate_gradients(normal: Operator, precondition: Operator, right: Change, iterations: int) -> Change:
-    """Solve ``normal(x) = right`` from 0."""
+    """Solve ``normal(x) = right`` from 0.
+
+    Parameters
+    ----------
+    normal
+        Symmetric and positive.
+    precondition
+        Roughly its inverse, symmetric and positive too.
+    right
+        Right-hand side.
+    iterations
+        Most steps; fewer where the residual has fallen to `TOLERANCE` of the first one.
+
+    References
+    ----------
+    .. [1] M. R. Hestenes & E. Stiefel, "Methods of conjugate gradients for solving linear systems",
+       J. Res. Natl. Bur. Stand. 49, 409 (1952), doi:10.6028/jres.049.044.
+    """
     x, r = _times(right, 0.0), right
     p = z = precondition(r)
     power = first = _dot(r, z)
@@ -163,7 +185,17 @@ def conjugate_gradients(normal: Operator, precondition: Operator, right: Change,
 
 
 def refined(linear: Linear, shape: ColumnShape, columns: Columns) -> Columns:
-    """One Gauss–Newton step of all unknowns together, from where `linear` was taken."""
+    """One Gauss–Newton step of all unknowns together.
+
+    Parameters
+    ----------
+    linear
+        The model at `columns`.
+    shape
+        Of the columns, the width of which limits their steps.
+    columns
+        Where to start.
+    """
     unknown, knots, rows = columns.unknowns
     already = torch.where(linear.part.precision > 0, unknown - linear.part.mean, 0.0)
     change, more, offset = linear.solve(linear.part.data - linear.level, (already, knots, rows))

@@ -44,7 +44,13 @@ class NoiseLine:
         return (self.floor + self.slope * level).clamp_min(self.least)
 
     def weight(self, level: Tensor, residual: Tensor) -> Tensor:
-        """One over the variance; residuals beyond five standard deviations count less (Huber)."""
+        """One over the variance, any shape; residuals beyond `OUTLIER_SIGMAS` count less (Huber's weights).
+
+        References
+        ----------
+        .. [1] P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Stat. 35, 73 (1964),
+           doi:10.1214/aoms/1177703732.
+        """
         variance = self.variance(level)
         far = residual.abs() / (OUTLIER_SIGMAS * variance.sqrt())
         return 1 / (variance * far.clamp_min(1.0))
@@ -59,6 +65,11 @@ def noise_line(level: Tensor, residual: Tensor) -> NoiseLine:
         Expected value of each pixel, any shape.
     residual
         Data minus that, same shape.
+
+    Returns
+    -------
+    NoiseLine
+        Flat, at the median variance, where noise does not grow with the level.
     """
     x, r = level.reshape(-1).cpu().numpy().astype(float), residual.reshape(-1).cpu().numpy().astype(float)
     groups = np.array_split(np.argsort(x), LEVELS)
@@ -91,6 +102,11 @@ def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
         Columns to judge by, shape ``(N,)``.
     seed
         Seed of what is drawn.
+
+    Returns
+    -------
+    Tensor
+        1 where fewer than `FEWEST` columns are judged by.
     """
     if inner.sum() < FEWEST:
         return torch.ones(3, device=inner.device)
@@ -98,11 +114,11 @@ def error_factors(linear: Linear, inner: Tensor, *, seed: int = 0) -> Tensor:
     alone = torch.diagonal(torch.linalg.inv(linear.block), dim1=1, dim2=2)
     ours = ((linear.part.data - linear.level) / width).clamp(-OUTLIER_SIGMAS, OUTLIER_SIGMAS)
     true = linear.drawn(rng)
-    off = difference(linear.solve(linear.forward(true) + _like(ours, rng) * width), true)[0]
+    off = difference(linear.solve(linear.forward(true) + _noise_like(ours, rng) * width), true)[0]
     return (off**2 / alone)[inner].mean(0).sqrt()
 
 
-def _like(white: Tensor, rng: np.random.Generator) -> Tensor:
+def _noise_like(white: Tensor, rng: np.random.Generator) -> Tensor:
     """Noise with the power of a residual ``(Y, X)`` over frequencies along x, read where columns have none along y."""
     power = torch.fft.rfft2(white).abs().square()
     free = torch.fft.fftfreq(white.shape[0], device=white.device).abs() > FREE_OF_COLUMNS

@@ -122,7 +122,7 @@ class Part:
 
 
 def start(part: Part) -> Columns:
-    """Nothing anywhere."""
+    """No brightness, no shift and no background anywhere."""
     count, zero = len(part.sites_px), part.data.new_zeros
     return Columns(zero(count), zero(count, 2), zero(*part.background.knots), zero(len(part.data), 3))
 

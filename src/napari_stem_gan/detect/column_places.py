@@ -32,6 +32,11 @@ def settled(linear: Linear, columns: Columns, stray_px: float, usual: Tensor) ->
         How far columns lie off the local lattice, standard deviation along an axis.
     usual
         Usual brightness of each kind, shape ``(kinds,)``.
+
+    Returns
+    -------
+    Part
+        Of `linear`, with `Part.mean` and `Part.precision` of all columns.
     """
     part = linear.part
     lattice = local_lattice(linear, columns, stray_px)
@@ -45,7 +50,20 @@ def settled(linear: Linear, columns: Columns, stray_px: float, usual: Tensor) ->
 
 
 def local_lattice(linear: Linear, columns: Columns, stray_px: float) -> Tensor:
-    """Shift of the lattice at each site, ``(N, 2)``: the mean of its neighbours', those known better counting more."""
+    """Shift of the lattice at each site: the mean of its neighbours', those known better counting more.
+
+    Parameters
+    ----------
+    linear, columns
+        The model that was solved, and what was found.
+    stray_px
+        How far columns lie off the local lattice, standard deviation along an axis.
+
+    Returns
+    -------
+    Tensor
+        In pixels, shape ``(N, 2)`` as (y, x).
+    """
     sites = linear.part.sites_px.cpu().numpy()
     count = min(NEIGHBOURS + 1, len(sites))
     near = torch.as_tensor(cKDTree(sites).query(sites, k=count)[1].reshape(len(sites), count)[:, 1:])
@@ -68,6 +86,11 @@ def fitted_stray(linear: Linear, columns: Columns, inner: Tensor, sigma_px: floa
         Columns to judge by, shape ``(N,)``.
     sigma_px
         Standard deviation of a column.
+
+    Returns
+    -------
+    float
+        Between `LEAST_STRAY` and `LARGEST_STRAY` of `sigma_px`; the latter where columns are too few to tell.
     """
     if int(inner.sum()) < NEIGHBOURS:
         return LARGEST_STRAY * sigma_px

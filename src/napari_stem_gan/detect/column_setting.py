@@ -16,12 +16,13 @@ from napari_stem_gan.detect.column_model import LEAST_ROW_VARIANCE, Linear, diff
 from napari_stem_gan.detect.column_noise import NoiseLine, error_factors, noise_line
 from napari_stem_gan.detect.column_part import Columns, Part, normal_like, start
 from napari_stem_gan.detect.column_places import fitted_stray, settled
-from napari_stem_gan.detect.column_shape import ORDERS, WIDTH, ColumnShape
+from napari_stem_gan.detect.column_shape import ColumnShape
+from napari_stem_gan.detect.column_shape_fit import fitted_shape
 
 SAMPLE_CONSTANTS = 20  # side of the part that is fitted, in lattice constants
 ROUNDS = 2
 FIRST_ROW_SHIFT = 0.1  # standard deviations of a column
-SHAPE_RIDGE = 100.0  # coefficients are of the order of 0.1
+LEAST_WHOLE = 0.5  # of the usual brightness
 Corners = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -71,35 +72,79 @@ def fit_setting(image: Tensor, places: Tensor, kind: Tensor, sigma_px: float, co
         Standard deviation of a column, roughly.
     constant_px
         Lattice constant.
+
+    Returns
+    -------
+    Setting
+        In units of `image`; factors are 1 for kinds of which the part holds too few columns to judge by.
     """
-    shape = ColumnShape.gaussian(sigma_px, int(kind.max()) + 1, image.device)
-    corners, power = _sample(image, places, SAMPLE_CONSTANTS * constant_px), Power.first(constant_px)
-    part, _ = cut(image, places, kind, corners, shape, power)
+    corners = _best_corners(image, places, SAMPLE_CONSTANTS * constant_px)
+    shape, rng = ColumnShape.gaussian(sigma_px, int(kind.max()) + 1, image.device), np.random.default_rng(0)
+    part, _ = cut(image, places, kind, corners, shape, Power.first(constant_px))
+    part, shape, columns = _first_fit(part, shape, rng)
+    linear = Linear.around(part, shape, columns)
+    sample = _Sample.of(linear, shape, columns)
+    linear = weighted(linear, sample.noise)
+    linear, columns, _ = sample.refitted(linear, _with_row_shifts(linear.part, shape), columns)
+    linear, columns, stray = sample.refitted(linear, _better_expected(linear, columns, rng), columns)
+    part, usual = linear.part, sample.usual
+    factors = torch.stack([error_factors(linear, sample.whole & (part.kind == k)) for k in range(len(usual))])
+    return Setting(shape, sample.noise, usual, factors, part.background.expected, part.row_variance, stray)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What the part that is fitted has told before its columns settle.
+
+    Parameters
+    ----------
+    shape, noise
+        Of its columns and pixels.
+    usual
+        Usual brightness of each kind, shape ``(kinds,)``.
+    whole
+        Columns that lie wholly inside and are not much darker than usual, shape ``(N,)``.
+    """
+
+    shape: ColumnShape
+    noise: NoiseLine
+    usual: Tensor
+    whole: Tensor
+
+    @classmethod
+    def of(cls, linear: Linear, shape: ColumnShape, columns: Columns) -> _Sample:
+        """Noise and usual columns of a model at fitted columns."""
+        part = linear.part
+        noise = noise_line(linear.level, part.data - linear.level)
+        inside = _inside(part.sites_px, part.data.shape, shape.reach_px)
+        usual = _usual(columns.brightness, part.kind, inside, len(shape.coefficients))
+        return cls(shape, noise, usual, inside & (columns.brightness > LEAST_WHOLE * usual[part.kind]))
+
+    def refitted(self, linear: Linear, part: Part, columns: Columns) -> tuple[Linear, Columns, float]:
+        """Model, columns and how far these stray, fitted again with columns expected on the lattice of `linear`.
+
+        What else is expected, of background and rows, is as in `part`.
+        """
+        stray = fitted_stray(linear, columns, self.whole, self.shape.sigma_px)
+        part = settled(replace(linear, part=part), columns, stray, self.usual)
+        columns = refined(self._linear(part, columns), self.shape, columns)
+        return self._linear(part, columns), columns, stray
+
+    def _linear(self, part: Part, columns: Columns) -> Linear:
+        return weighted(Linear.around(part, self.shape, columns), self.noise)
+
+
+def _first_fit(part: Part, shape: ColumnShape, rng: np.random.Generator) -> tuple[Part, ColumnShape, Columns]:
+    """Part, shape and columns after rounds in which background, offsets of rows and shape are read from each other."""
     columns = start(part)
     for _ in range(2):  # brightness, then places
         columns = refined(Linear.around(part, shape, columns), shape, columns)
-    rng = np.random.default_rng(0)
     for _ in range(ROUNDS):
         linear = weighted(Linear.around(part, shape, columns))
         part = _better_expected(linear, columns, rng)
-        shape = _better_shape(linear, shape, columns)
+        shape = fitted_shape(linear, shape, columns)
         columns = refined(Linear.around(part, shape, columns), shape, columns)
-    linear = Linear.around(part, shape, columns)
-    noise = noise_line(linear.level, part.data - linear.level)
-    inside = _inside(part.sites_px, part.data.shape, shape.reach_px)
-    usual = _usual(columns.brightness, part.kind, inside, len(shape.coefficients))
-    whole = inside & (columns.brightness > 0.5 * usual[part.kind])
-    linear = weighted(linear, noise)
-    stray = fitted_stray(linear, columns, whole, shape.sigma_px)
-    part = with_row_shifts(settled(linear, columns, stray, usual), shape)
-    columns = refined(weighted(Linear.around(part, shape, columns), noise), shape, columns)
-    linear = weighted(Linear.around(part, shape, columns), noise)
-    stray = fitted_stray(linear, columns, whole, shape.sigma_px)
-    part = settled(replace(linear, part=_better_expected(linear, columns, rng)), columns, stray, usual)
-    columns = refined(weighted(Linear.around(part, shape, columns), noise), shape, columns)
-    linear = weighted(Linear.around(part, shape, columns), noise)
-    factors = torch.stack([error_factors(linear, whole & (part.kind == k)) for k in range(len(usual))])
-    return Setting(shape, noise, usual, factors, part.background.expected, part.row_variance, stray)
+    return part, shape, columns
 
 
 def _better_expected(linear: Linear, columns: Columns, rng: np.random.Generator) -> Part:
@@ -120,7 +165,7 @@ def _row_variance(part: Part, columns: Columns, unknown: Tensor) -> Tensor:
     return torch.where(part.row_variance > 0, torch.as_tensor(told).to(part.row_variance), 0.0)
 
 
-def with_row_shifts(part: Part, shape: ColumnShape) -> Part:
+def _with_row_shifts(part: Part, shape: ColumnShape) -> Part:
     """The part with rows that may be shifted, too."""
     variance = part.row_variance.clone()
     variance[1:] = (FIRST_ROW_SHIFT * shape.sigma_px) ** 2
@@ -128,7 +173,7 @@ def with_row_shifts(part: Part, shape: ColumnShape) -> Part:
 
 
 def weighted(linear: Linear, noise: NoiseLine | None = None) -> Linear:
-    """The same model with weights from `noise`, or from the noise it leaves."""
+    """The same model with weights from `noise`; None: from the noise that it leaves."""
     residual = linear.part.data - linear.level
     line = noise_line(linear.level, residual) if noise is None else noise
     return linear.weighted(replace(linear.part, weight=line.weight(linear.level, residual)))
@@ -143,7 +188,26 @@ def cut(
     power: Power,
     row_variance: Tensor | None = None,
 ) -> tuple[Part, Tensor]:
-    """A part of the image and the indices of the sites that reach onto it."""
+    """Cut a part out of an image.
+
+    Parameters
+    ----------
+    image
+        Shape ``(Y, X)``.
+    places, kind
+        All sites, shape ``(N, 2)`` as (y, x), and the kinds of their columns, ``(N,)``.
+    corners
+        First pixel (y, x) of the part, and the first one beyond it.
+    shape, power
+        Of columns and background.
+    row_variance
+        Of offset and shifts of rows, shape ``(3,)``; None: offsets alone, of which nothing is known yet.
+
+    Returns
+    -------
+    tuple
+        The part, and the indices of the sites that reach onto it.
+    """
     first, last = corners
     corner = torch.tensor(first, device=image.device)
     end = torch.tensor(last, device=image.device)
@@ -164,7 +228,7 @@ def _usual(brightness: Tensor, kind: Tensor, inside: Tensor, kinds: int) -> Tens
     return usual
 
 
-def _sample(image: Tensor, places: Tensor, side: float) -> Corners:
+def _best_corners(image: Tensor, places: Tensor, side: float) -> Corners:
     """Corners of the part, of about `side` pixels, whose sites stand out most from what is around them."""
     count = [max(1, round(n / side)) for n in image.shape]
     size = [-(-n // c) for n, c in zip(image.shape, count, strict=True)]
@@ -182,23 +246,3 @@ def _sample(image: Tensor, places: Tensor, side: float) -> Corners:
 
 def _inside(places: Tensor, shape: tuple[int, ...] | torch.Size, rim: float) -> Tensor:
     return ((places >= rim) & (places <= torch.tensor(shape, device=places.device) - 1 - rim)).all(1)
-
-
-def _better_shape(linear: Linear, shape: ColumnShape, columns: Columns) -> ColumnShape:
-    """One weighted least-squares step of the common shape; brightness and place of each kind move along."""
-    part, index = linear.part, linear.index.view(len(linear.block), -1)
-    residual = part.data - linear.level
-    offset = part.sites_px + columns.shift_px - part.middle
-    own = [part.kind == k for k in range(len(shape.coefficients))]
-    basis = shape.basis(offset, ORDERS).flatten(2) * columns.brightness[:, None, None]  # (N, orders, K²)
-    images = [part.drawn(basis[:, i], linear.index) for i in range(len(ORDERS))]
-    wide = basis[:, ORDERS.index(WIDTH[0])] + basis[:, ORDERS.index(WIDTH[1])]
-    images += [part.drawn(wide[o], index[o].reshape(-1)) for o in own[1:]]
-    images += [part.drawn(d[o], index[o].reshape(-1)) for o in own for d in linear.design]
-    design = torch.stack([*images, torch.ones_like(residual)]).flatten(1)  # (unknowns, pixels)
-    normal = (design * part.weight.reshape(-1)) @ design.T
-    normal.diagonal().add_(SHAPE_RIDGE)
-    right = design @ (part.weight * residual).reshape(-1)
-    solution = torch.linalg.solve(normal.double(), right.double()).to(right.dtype)
-    width = torch.cat([solution.new_zeros(1), solution[len(ORDERS) : len(ORDERS) + len(own) - 1]])
-    return shape.with_change(solution[: len(ORDERS)], width)

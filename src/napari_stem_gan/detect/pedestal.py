@@ -48,5 +48,13 @@ def pedestal(ratio: NDArray[np.float64], error: NDArray[np.float64]) -> float:
 
 
 def without_pedestal(ratio: NDArray[np.float64], height: float) -> NDArray[np.float64]:
-    """Brightness of the columns alone over the usual one, of any shape: 0 where there is none, 1 where it is whole."""
+    """Brightness of the columns alone over the usual one: 0 where there is none, 1 where it is whole.
+
+    Parameters
+    ----------
+    ratio
+        Fitted brightness over the usual one, any shape.
+    height
+        From `pedestal`.
+    """
     return np.asarray(ratio * (1 + height) - height)
