@@ -4,9 +4,10 @@ from napari_stem_gan.crystal.config import DefectConfig, MatchConfig
 from napari_stem_gan.image import ImageError
 
 
-def test_a_pixel_size_that_is_not_positive_is_refused():
+@pytest.mark.parametrize("size", [0.0, -0.02, float("nan"), float("inf")])
+def test_a_pixel_size_that_is_not_positive_is_refused(size):
     with pytest.raises(ImageError, match="pixel size must be positive, got 0"):
-        MatchConfig(pixel_size_nm=0.0)
+        MatchConfig(pixel_size_nm=size)
 
 
 @pytest.mark.parametrize("values", [{"max_scale_error": 0.5}, {"max_scale_error": 0.0}, {"min_goodness": 1.5}])

@@ -153,6 +153,15 @@ def test_snap_of_another_crystal_is_refused_with_its_goodness(draw_crystal):
     assert found.pixel_size_A == image.pixel_size_A
 
 
+@pytest.mark.parametrize("vectors", [np.zeros((2, 2)), [[1.0, 2.0], [2.0, 4.0]], np.full((2, 2), np.nan), [1.0, 2.0]])
+def test_a_placed_lattice_that_does_not_span_the_image_is_refused(draw_crystal, vectors):
+    with pytest.raises(ValueError, match="span the image"):
+        snap(
+            calibrated(draw_crystal()), MatchConfig(), material="WSe2", lattice_vectors_px=np.array(vectors),
+            origin_px=np.array([9.0, 9.0]),
+        )  # fmt: skip
+
+
 def test_spots_are_where_the_reciprocal_lattice_is(draw_crystal):
     found = match(calibrated(draw_crystal()), MatchConfig(material="WSe2"))
     hk, frequency = indexed_spots(found)

@@ -70,3 +70,11 @@ def test_the_power_is_that_of_the_windowed_image_without_its_row_levels(shape):
     level = level - (level @ cols / cols.sum())[:, None]
     wanted = np.abs(np.fft.fftshift(np.fft.fft2(level * rows[:, None] * cols))) ** 2
     np.testing.assert_allclose(power_spectrum(image), wanted, rtol=1e-3, atol=1e-6 * wanted.max())
+
+
+@pytest.mark.parametrize("unit", [1e-19, 1e19])
+def test_the_unit_of_the_pixels_does_not_matter(draw_crystal, unit):
+    data = draw_crystal(dose_e_per_A2=3e4).image.data
+    there, here = spectrum((data.astype(np.float64) * unit).astype(np.float32)), spectrum(data)
+    np.testing.assert_allclose(there.peaks[:10], here.peaks[:10], atol=1e-4)
+    np.testing.assert_allclose(there.strength[:10], here.strength[:10], rtol=1e-2)

@@ -31,7 +31,7 @@ class MatchConfig:
     """Lowest goodness (0 to 1) of a match that is accepted."""
 
     def __post_init__(self) -> None:
-        if self.pixel_size_nm is not None and not self.pixel_size_nm > 0:
+        if self.pixel_size_nm is not None and not 0 < self.pixel_size_nm < np.inf:
             raise ImageError(f"pixel size must be positive, got {self.pixel_size_nm}; give it in nm, e.g. 0.02")
         if not 0 < self.max_scale_error < 0.5:
             raise ValueError(f"max_scale_error must lie between 0 and 0.5, got {self.max_scale_error}; try 0.12")

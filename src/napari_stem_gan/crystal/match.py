@@ -23,6 +23,7 @@ from napari_stem_gan.image import A_PER_NM, STEMImage
 __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
 SNAPPED = 0.3  # of the goodness that Match needs: a lattice that a user placed needs less of it
+LEAST_AREA_PX2 = 1.0
 LARGEST_CHANGE = 0.25  # of the cell's area, from where it was placed
 
 
@@ -85,8 +86,14 @@ def snap(
         Rows a1 and a2 as (y, x) in pixels.
     origin_px
         Position of a cell origin, (y, x); the match takes the equivalent cell that lies nearest.
+
+    Raises
+    ------
+    ValueError
+        If the vectors do not span the plane.
     """
     crystal = get_material(material)
+    _check_cell(lattice_vectors_px)
     trial = Trial(image, spectrum(image.data), _nominal(image, config), config)
     found, nominal = trial.found, trial.nominal
     near = _around(found, _transposed_inverse(lattice_vectors_px))
@@ -118,6 +125,14 @@ def indexed_spots(found: LatticeMatch, *, highest: int = 4) -> tuple[NDArray[np.
     return hk[inside], frequency[inside]
 
 
+def _check_cell(vectors_px: NDArray[np.float64]) -> None:
+    rule = "lattice vectors must be two directions that span the image, in pixels"
+    if np.shape(vectors_px) != (2, 2) or not np.isfinite(vectors_px).all():
+        raise ValueError(f"{rule}, got {np.asarray(vectors_px).tolist()}; place the lattice again")
+    if abs(np.linalg.det(vectors_px)) < LEAST_AREA_PX2:
+        raise ValueError(f"{rule}, got {np.asarray(vectors_px).round(3).tolist()}; place the lattice again")
+
+
 def _transposed_inverse(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Real lattice to reciprocal lattice and back."""
     return np.asarray(np.linalg.inv(vectors).T, np.float64)
@@ -140,7 +155,9 @@ def _unknown(best: LatticeMatch) -> LatticeMatch:
     """The refusal of every preset."""
     if best.surprise >= LEAST_SURPRISE:
         return best
-    return replace(best, reason="no periodic structure of any preset was found; choose the material or a file")
+    told = "" if best.nominal_pixel_size_A is None else f" at {best.nominal_pixel_size_A / A_PER_NM:.4g} nm per pixel"
+    advice = "choose the material or a file" + (", and check the pixel size" if told else "")
+    return replace(best, reason=f"no periodic structure of any preset was found{told}; {advice}")
 
 
 def _with_advice(

@@ -113,7 +113,7 @@ def spectrum(data: FloatImage, *, threshold: float = 3.0, most: int = 160) -> Sp
     most
         Largest number of peaks kept.
     """
-    crop, levels = _levelled(data)
+    crop, levels = _in_own_unit(*_levelled(data))
     power = _power(crop - levels[:, None])
     smooth = _smoothed(power)
     background = noise_floor(smooth)
@@ -166,6 +166,12 @@ def _levelled(data: FloatImage) -> tuple[FloatImage, FloatImage]:
     clipped = np.clip(crop, low, high) if high > low else crop
     cols = np.hanning(crop.shape[1]).astype(np.float32)
     return clipped, (clipped @ cols / cols.sum()).astype(np.float32)
+
+
+def _in_own_unit(crop: FloatImage, levels: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """The same over the image's range: powers of charges or of 64-bit counts do not fit into single precision."""
+    unit = np.float32(np.ptp(crop)) or np.float32(1.0)
+    return crop / unit, levels / unit
 
 
 def _row_excess(levels: FloatImage, background: NDArray[np.float32]) -> float:
