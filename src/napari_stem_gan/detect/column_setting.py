@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from napari_stem_gan.detect.column_background import Background, Power, true_power
+from napari_stem_gan.detect.column_errors import Drawing, error_factors
 from napari_stem_gan.detect.column_model import LEAST_ROW_VARIANCE, Linear, difference, refined
-from napari_stem_gan.detect.column_noise import NoiseLine, error_factors, noise_line
+from napari_stem_gan.detect.column_noise import NoiseLine, noise_line
 from napari_stem_gan.detect.column_part import Columns, Part, normal_like, start
 from napari_stem_gan.detect.column_places import fitted_stray, settled
 from napari_stem_gan.detect.column_shape import ColumnShape
@@ -87,9 +88,10 @@ def fit_setting(image: Tensor, places: Tensor, kind: Tensor, sigma_px: float, co
     linear = weighted(linear, sample.noise)
     linear, columns, _ = sample.refitted(linear, _with_row_shifts(linear.part, shape), columns)
     linear, columns, stray = sample.refitted(linear, _better_expected(linear, columns, rng), columns)
-    part, usual = linear.part, sample.usual
-    factors = torch.stack([error_factors(linear, sample.whole & (part.kind == k)) for k in range(len(usual))])
-    return Setting(shape, sample.noise, usual, factors, part.background.expected, part.row_variance, stray)
+    groups = torch.stack([sample.whole & (part.kind == k) for k in range(len(sample.usual))])
+    factors = error_factors(Drawing.of(linear, part, columns, stray), groups)
+    power, rows = linear.part.background.expected, linear.part.row_variance
+    return Setting(shape, sample.noise, sample.usual, factors, power, rows, stray)
 
 
 @dataclass(frozen=True)
