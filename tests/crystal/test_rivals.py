@@ -42,6 +42,22 @@ def test_a_named_crystal_that_drift_gave_the_lattice_of_silicon_is_kept(draw_cry
     assert min(strains_as_silicon(vectors)) < 0.01
 
 
+@pytest.mark.parametrize(
+    ("drawn", "told"), [("Si [110]", "CeO2 [110]"), ("CeO2 [110]", "GaAs [110]"), ("WTe2 1T'", "WSe2")]
+)
+def test_a_crystal_that_has_the_named_lattice_without_distortion_is_refused_by_its_columns(draw_crystal, drawn, told):
+    image = given(draw_crystal(drawn, dose_e_per_A2=3e4, shape=(320, 320)), True)
+    found = match(image, MatchConfig(material=told))
+    assert not found.accepted
+    assert match(image, MatchConfig(material=drawn)).accepted
+
+
+@pytest.mark.parametrize(("drawn", "told"), [("MoS2", "WS2"), ("GaAs [110]", "Si [110]"), ("SrTiO3", "BaTiO3")])
+def test_crystals_that_differ_in_their_elements_only_are_no_rivals(draw_crystal, drawn, told):
+    found = match(given(draw_crystal(drawn, dose_e_per_A2=3e4), True), MatchConfig(material=told))
+    assert "place its lattice by hand" not in found.reason
+
+
 def strains_as_silicon(vectors):
     """Strain of every near cell of a lattice against silicon's."""
     silicon = get_material("Si [110]")

@@ -63,12 +63,20 @@ class Trial:
         size = result.pixel_size_A or 0.0
         error = 0.0 if self.nominal is None else self.nominal / size - 1
         result = replace(result, nominal_pixel_size_A=self.nominal, scale_error=error)
-        low, high = self.sizes(material)
-        near = any_size or low * 0.99 <= size <= high * 1.01
-        reason = (self.too_small(material, size) or doubt(result, material, near)) if result.accepted else result.reason
+        reason = self._doubt(result, material, size, any_size) if result.accepted else result.reason
         if reason:
             return replace(result, accepted=False, reason=reason, pixel_size_A=self.nominal)
         return replace(result, reason=verdict(material, size, self.nominal) + result.reason)
+
+    def _doubt(self, result: LatticeMatch, material: Material, size_A: float, any_size: bool) -> str:
+        """Why a crystal that was laid is not accepted, or ''; one placed by hand may fit less well."""
+        low, high = self.sizes(material)
+        near = any_size or low * 0.99 <= size_A <= high * 1.01
+        reason = self.too_small(material, size_A) or doubt(result, material, near)
+        least = self.config.min_goodness
+        if reason or any_size or result.goodness >= least:
+            return reason
+        return f"{material.label} fits too poorly (goodness {result.goodness:.2f} of {least:.2f} needed)"
 
     def too_small(self, material: Material, pixel_size_A: float) -> str:
         """Why no lattice can be measured on so small an image, or ''."""

@@ -1,10 +1,10 @@
-"""Whether a strongly distorted lattice of a named material is rather another crystal's, which needs no distortion.
+"""Whether the lattice of a named material is rather another crystal's, which fits better and is less distorted.
 
 A lattice is only two vectors, and with enough drift those of any crystal become those of any other: Si [110] becomes
-a dichalcogenide's where its lattice is pulled by 22 % along one axis. The columns of a cell keep their fractions
-whatever drift does, however. So where the named material needs a strong distortion, crystals of the same lattice that
-need less of it are laid on it, and the average cell decides. Where the named lattice leaves half of the spectrum out, a
-crystal with another lattice that does not is preferred in the same way.
+a dichalcogenide's where its lattice is pulled by 22 % along one axis, and that of CeO2 [110] as it is. The columns of a
+cell keep their fractions whatever drift does, however. So crystals that have the lattice with no more distortion, and
+their columns elsewhere, are laid on it, and the average cell decides. Where the named lattice leaves half of the
+spectrum out, a crystal with another lattice that does not is preferred in the same way.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from napari_stem_gan.crystal.search import judge
 from napari_stem_gan.crystal.sense import misfit
 
 STRONG = 0.05  # largest principal strain: scans drift by a few per cent
-LESS = 0.5  # of the named material's distortion: a rival that needs no less explains nothing
-CLEARLY = 0.25  # squares for each datum: with 60 data, a likelihood of e^-7
+NO_MORE = 0.005  # strain beyond the named material's: a rival that needs more of it explains nothing
+LESS = 0.5  # of a strong distortion: a rival that needs so little of it has only to fit as well
+TWICE = 1.0  # of the squares that a rival leaves of each datum; with 60 data, a likelihood of e^-30
 POOR, PART = 0.5, 0.5  # goodness of a lattice that leaves peaks out; share of a rival's surprise that it then reaches
 
 
@@ -48,24 +49,31 @@ def with_rivals(best: LatticeMatch, trial: Trial) -> LatticeMatch:
         `best`, or its refusal, with the crystal that fits as `best_other`.
     """
     strain = _strain(best.lattice_vectors_px, get_material(best.material))
-    if strain < STRONG:
-        return best
     rival = _by_columns(best, strain, trial) or _by_reflections(best, trial)
     if rival is None:
         return best
+    fault = f"would fit only with its lattice distorted by {100 * strain:.0f} %" if strain >= STRONG else "fits poorly"
     reason = (
-        f"{best.label} would fit only with its lattice distorted by {100 * strain:.0f} %, and {rival.label} fits "
-        f"better without that; if it is {best.label}, place its lattice by hand"
+        f"{best.label} {fault}, and {rival.label} fits better{' without that' if strain >= STRONG else ''}; "
+        f"if it is {best.label}, place its lattice by hand"
     )
     return replace(best, accepted=False, reason=reason, best_other=rival.material, pixel_size_A=trial.nominal)
 
 
 def _by_columns(best: LatticeMatch, strain: float, trial: Trial) -> LatticeMatch | None:
     """The crystal of the same lattice that leaves clearly less of the average cell."""
-    left = _left_over(trial, best)
     others = [(_left_over(trial, r), r) for r in _laid(best, strain, trial)]
-    clearly = [(rest, r) for rest, r in others if left - rest > CLEARLY * max(rest, 1.0)]
-    return min(clearly, key=lambda one: (round(one[0]), abs(one[1].scale_error)))[1] if clearly else None
+    if not others:
+        return None
+    left = _left_over(trial, best)
+    better = [(rest, r) for rest, r in others if left - rest > _needed(r, strain) * max(rest, 1.0)]
+    return min(better, key=lambda one: (round(one[0]), abs(one[1].scale_error)))[1] if better else None
+
+
+def _needed(rival: LatticeMatch, strain: float) -> float:
+    """By how much a rival has to fit better, as a share of what it leaves."""
+    own = _strain(rival.lattice_vectors_px, get_material(rival.material))
+    return 0.0 if strain >= STRONG and own < LESS * strain else TWICE
 
 
 def _by_reflections(best: LatticeMatch, trial: Trial) -> LatticeMatch | None:
@@ -79,16 +87,27 @@ def _by_reflections(best: LatticeMatch, trial: Trial) -> LatticeMatch | None:
 
 
 def _laid(best: LatticeMatch, strain: float, trial: Trial) -> Iterable[LatticeMatch]:
-    """Presets laid on the lattice that was found, where they can have it with less distortion."""
+    """Presets laid on the lattice that was found, where they can have it and differ in where their columns lie."""
     for other in MATERIALS.values():
+        if _alike(other, get_material(best.material)):
+            continue
         options = [change @ best.lattice_vectors_px for change in _cells()]
         vectors = min(options, key=lambda option: _strain(option, other))
-        if _strain(vectors, other) > LESS * strain:
+        if _strain(vectors, other) > strain + NO_MORE:
             continue
         fit = judge(trial.found, other, vectors)
         laid = trial.place(fit, other)
         if laid.accepted and laid.surprise > TWIN * best.surprise:
             yield laid
+
+
+def _alike(one: Material, other: Material) -> bool:
+    """Whether two crystals differ only in size and elements, as the dichalcogenides do."""
+    if len(one.columns) != len(other.columns):
+        return False
+    first, second = (np.array([c.fraction for c in m.columns]) for m in (one, other))
+    cells = np.allclose(one.cell / one.constant_A, other.cell / other.constant_A, atol=1e-2)
+    return cells and np.allclose(first, second, atol=1e-2)
 
 
 def _left_over(trial: Trial, laid: LatticeMatch) -> float:
