@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_stem_gan.bad_pixels import bad_pixels, filled, mended
+from napari_stem_gan.image import STEMImage
 
 
 @pytest.fixture
@@ -81,3 +82,13 @@ def test_vacuum_is_no_bad_part(crystal):
 def test_columns_that_the_detector_clips_stay(draw_crystal):
     data = draw_crystal(pixel_size_A=0.1).image.data
     assert not bad_pixels(np.minimum(data, 0.6 * data.max())).any()
+
+
+def test_what_is_drawn_in_one_value_stays():
+    stripes = np.zeros((64, 64), np.float32)
+    stripes[:, ::4] = stripes[:, 1::4] = 1.0
+    line = np.zeros((64, 64), np.float32)
+    line[30] = 1.0
+    for data in (stripes, line):
+        image = STEMImage(data=data)
+        assert mended(image) is image

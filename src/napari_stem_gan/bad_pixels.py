@@ -22,6 +22,7 @@ GROUP = 3  # pixels that are hot together
 LEAST_LINE_PX, THICKEST_LINE_PX = 16, 3
 LEAST_SIDE_PX = 32  # of a saturated part: wider than a column
 BEYOND, MOST_BRIGHT = 100.0, 0.005  # times the range of the image without its brightest and darkest share
+MOST_BAD = 0.25  # share of an image; where more seems bad, it is drawn that way
 RIM_PX = 4  # how far into a bad part the pixels around it tell
 ROUNDS = 8
 AT_ONCE = 200_000
@@ -31,9 +32,11 @@ NEXT = NEAR[np.abs(NEAR).max(1) == 1]
 
 
 def mended(image: STEMImage) -> STEMImage:
-    """The image with its bad pixels filled in; the same object where it has none."""
+    """The image with its bad pixels filled in; the same object where it has none, or little but them."""
     bad = bad_pixels(image.data)
-    return replace(image, data=filled(image.data, bad)) if bad.any() else image
+    if not bad.any() or bad.mean() > MOST_BAD or np.ptp(image.data[~bad]) == 0:
+        return image
+    return replace(image, data=filled(image.data, bad))
 
 
 def bad_pixels(data: FloatImage) -> Mask:
