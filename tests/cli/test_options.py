@@ -49,6 +49,17 @@ def test_an_option_reaches_its_config() -> None:
     assert config_from(DetectConfig, options) == DetectConfig(threshold=0.7, average_flips=False, tile_px=128)
 
 
+@pytest.mark.parametrize("name", ["detect", "statistics", "run"])
+def test_a_threshold_may_be_a_word(name: str) -> None:
+    assert parsed(name, *TWO_FILES[name], "--threshold", "balanced")[1].threshold == "balanced"
+
+
+def test_another_word_is_no_threshold() -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed("detect", *TWO_FILES["detect"], "--threshold", "faint")
+    assert ended.value.code == 2
+
+
 def test_specimen_defects_and_optics_have_flat_options() -> None:
     words = ("--strain-xx-percent", "1.5", "--planted", "V_Se 2 %", "--C23", "400", "--energy-keV", "60")
     _, options = parsed("simulate", "--like", "a.tif", "--out", "d", *words)

@@ -6,10 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_stem_gan import workflow
 from napari_stem_gan.cli import main
+from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.detect.threshold import balanced_threshold
 from napari_stem_gan.io import write_image
 
 
@@ -50,6 +53,15 @@ def test_a_threshold_that_is_no_probability_is_refused(session, tmp_path: Path, 
     image, table = session
     assert run("statistics", image, "--table", table, "--threshold", "nan", "--out", tmp_path / "out") == 1
     assert "threshold must lie between 0 and 1, got nan" in capsys.readouterr().err
+
+
+def test_a_balanced_threshold_is_that_of_the_table(session, tmp_path: Path, capsys) -> None:
+    image, table = session
+    points = workflow.read_points(table)
+    confidence = np.resize([0.9, 0.4, 0.06], len(points))
+    PointTable({**points.columns, "confidence": confidence}).to_csv(table)
+    assert run("statistics", image, "--table", table, "--threshold", "balanced", "--out", tmp_path / "out") == 0
+    assert json.loads(capsys.readouterr().out)["threshold"] == balanced_threshold(confidence) == 0.4
 
 
 def test_a_table_of_other_images_is_refused(session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,12 @@
 import json
+from dataclasses import replace
+
+import numpy as np
 
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.table import read_csv
+from napari_stem_gan.detect.threshold import balanced_threshold
 from napari_stem_gan.models import state_sha256
 from napari_stem_gan.workflow import consume, detect, provenance, write_table
 
@@ -29,6 +33,16 @@ def test_the_provenance_names_images_model_threshold_and_settings(tmp_path, imag
     assert told["pixel_size_nm"] == images[0].pixel_size_nm
     assert told["configs"]["MatchConfig"]["material"] == "WSe2"
     assert {"napari-stem-gan", "python", "torch"} <= set(told["versions"])
+
+
+def test_a_balanced_threshold_is_told_as_number_and_word(tmp_path, images, matches, model):
+    config = replace(CONFIG, threshold="balanced")
+    found = consume(detect(images, matches, config, model=model, device="cpu"))
+    table = write_table(tmp_path / "points.csv", images, matches, found, configs=[config], model=model)
+    told = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
+    assert told["threshold"] == balanced_threshold(np.concatenate([d.points["confidence"] for d in found]))
+    assert len(table) == sum(len(d.points.filter(told["threshold"])) for d in found)
+    assert told["configs"]["DetectConfig"]["threshold"] == "balanced"
 
 
 def test_a_model_file_is_named_by_its_hash(tmp_path, images, matches, model):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_stem_gan.detect.config import Threshold
+
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
@@ -71,8 +73,9 @@ class TableToFolder:
     """Images that the table is about; stacks are taken frame by frame."""
     table: Path
     """Table that detect wrote, or that was saved in napari after looking through it."""
-    threshold: float = 0.0
-    """Points with a lower confidence are not counted (0 to 1)."""
+    threshold: Threshold = 0.0
+    """Points with a lower confidence are not counted (0 to 1), or 'balanced', as in detect, if the table was written
+    with a threshold of 0.05."""
     out: Path
     """Folder for tables (.csv), plots (.png) and all numbers (.json)."""
 

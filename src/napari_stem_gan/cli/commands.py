@@ -21,10 +21,11 @@ from napari_stem_gan.cli.images import matched, read
 from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.cli.tables import check_images, decided_points
-from napari_stem_gan.cli.texts import left_out, match_text, statistics_lines, with_warning
+from napari_stem_gan.cli.texts import left_out, match_text, statistics_lines, threshold_lines, with_warning
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
+from napari_stem_gan.detect.threshold import threshold_of
 from napari_stem_gan.io import prepare_folder, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
@@ -123,14 +124,17 @@ def detect(options: Any, job: Job) -> Answer:
     configs = [config_from(MatchConfig, options), config]
     table = workflow.write_table(options.out, images, matches, detections, configs=configs, model=options.model)
     searched = sum(found.accepted for found in matches)
-    text = f"{len(table)} defects on {searched} of {len(images)} images are in {options.out}"
+    tables = [one.points for one in detections]
+    lines = [f"{len(table)} defects on {searched} of {len(images)} images are in {options.out}"]
+    lines += threshold_lines(config.threshold, tables)
     result = {"points": len(table), "images": len(images), "matched": searched, "out": str(options.out)}
+    result["threshold"] = threshold = threshold_of(config.threshold, tables)
     if config.known_answer:
         where = {"model": options.model, "device": options.device, "seed": options.seed, "stop": job.stop}
         answer = job.finish(workflow.known_answer(images, matches, config, detections=detections, **where))
-        text = f"{text}\n{answer.sentence(config.threshold)}"
-        result["known_answer"] = answer.to_dict(config.threshold)
-    return text, result
+        lines.append(answer.sentence(threshold))
+        result["known_answer"] = answer.to_dict(threshold)
+    return "\n".join(lines), result
 
 
 def restore(options: Any, job: Job) -> Answer:
@@ -156,9 +160,11 @@ def statistics(options: Any, job: Job) -> Answer:
     table, lost = workflow.on_images(table, images)
     config = config_from(StatisticsConfig, options)
     areas = workflow.crystal_areas(images, matches)
-    found = job.finish(workflow.statistics(areas, table, config, threshold=options.threshold, stop=job.stop))
+    threshold = threshold_of(options.threshold, [table])
+    found = job.finish(workflow.statistics(areas, table, config, threshold=threshold, stop=job.stop))
     files = workflow.write_statistics(found, folder)
-    text = "\n".join([*statistics_lines(found), *left_out(lost), f"tables and plots are in {folder}"])
+    said = [*threshold_lines(options.threshold, [table]), *statistics_lines(found), *left_out(lost)]
+    text = "\n".join([*said, f"tables and plots are in {folder}"])
     return text, {"files": files, "left_out": lost, **found.to_dict()}
 
 
@@ -188,8 +194,10 @@ def run(options: Any, job: Job) -> Answer:
     done = job.finish(workflow.run(images, config, device=options.device, stop=job.stop, folder=folder))
     files = sorted(str(path) for path in folder.iterdir() if path.is_file())
     result = {"points": len(done.table), "out": str(folder), "files": files, "report": done.report}
-    text = f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}"
-    return with_warning(text, done.report.get("adapt", {})), result
+    result["threshold"] = done.threshold
+    lines = [f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}"]
+    lines += threshold_lines(config.detect.threshold, [one.points for one in done.detections])
+    return with_warning("\n".join(lines), done.report.get("adapt", {})), result
 
 
 RUN_CONFIGS: dict[str, type] = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from napari_stem_gan.detect.config import BALANCED, Threshold
+from napari_stem_gan.detect.threshold import balanced_threshold, expected_scores, session_probabilities
 
 if TYPE_CHECKING:
     from napari_stem_gan.detect.session_statistics import Statistics
+    from napari_stem_gan.detect.table import PointTable
 
 
 def match_text(values: Mapping[str, Any]) -> str:
@@ -40,6 +44,14 @@ def statistics_lines(found: Statistics) -> list[str]:
         for d in found.summary
     ]
     return [*lines, *(f"{p.defect}: {p.verdict} (p = {p.p_value:.3g})" for p in found.pairs)]
+
+
+def threshold_lines(asked: Threshold, tables: Iterable[PointTable]) -> list[str]:
+    """The number of a balanced threshold and what to expect of it; nothing where a number was asked for."""
+    if asked != BALANCED:
+        return []
+    confidence = session_probabilities(tables)
+    return [f"balanced {expected_scores(confidence, balanced_threshold(confidence)).sentence}"]
 
 
 def left_out(lost: int) -> list[str]:

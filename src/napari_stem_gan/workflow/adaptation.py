@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.threshold import threshold_of
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.simulate.config import SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
@@ -121,7 +122,7 @@ def _tested(
             answer = known_answer(finder, image, match, settings, np.random.default_rng(seed), stop=stop)
         except Stopped:
             break
-        sentences[name] = answer.sentence(settings.threshold)
+        sentences[name] = answer.sentence(threshold_of(settings.threshold, ()))
     return sentences
 
 

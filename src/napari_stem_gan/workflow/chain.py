@@ -14,6 +14,7 @@ from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.known_answer import KnownAnswer
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.detect.threshold import threshold_of
 from napari_stem_gan.image import LabelledImage, STEMImage
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import SimulateConfig
@@ -61,6 +62,7 @@ class SessionResult:
     model: SessionModel | None
     detections: Sequence[Detection]
     restored: Sequence[Restored]
+    threshold: float
     table: PointTable
     report: dict[str, Any]
     known_answer: KnownAnswer | None = None
@@ -123,9 +125,10 @@ def detect(
             raise ValueError(f"'{image.name}' must show {lattice.material}: {lattice.reason}; choose the material")
         yield Progress(stage="detect", fraction=index / len(images), message=f"looking for defects in {image.name}")
         found.append(finder.find(image, lattice, config, stop=stop))
-    tables = track_stacks(images, matches, [one.points for one in found], threshold=config.threshold)
+    threshold = threshold_of(config.threshold, [one.points for one in found])
+    tables = track_stacks(images, matches, [one.points for one in found], threshold=threshold)
     found = [replace(one, points=table) for one, table in zip(found, tables, strict=True)]
-    count = sum(len(d.points.filter(config.threshold)) for d in found)
+    count = sum(len(d.points.filter(threshold)) for d in found)
     yield Progress(stage="detect", fraction=1.0, message=f"{count} defects in {len(images)} images")
     return found
 
@@ -184,18 +187,19 @@ def run(
     check(stop)
     translated = [model.translate(labelled) for labelled in simulated]
     detections = yield from detect(images, matches, config.detect, model=model, device=device, stop=stop)
+    threshold = threshold_of(config.detect.threshold, [d.points for d in detections])
     report: dict[str, Any] = {"adapt": model.report}
     answer = None
     if config.detect.known_answer:
         answer = yield from known_answer(
             images, matches, config.detect, detections=detections, model=model, device=device, stop=stop
         )
-        report["known_answer"] = answer.to_dict(config.detect.threshold)
+        report["known_answer"] = answer.to_dict(threshold)
     restored = yield from restore(images, config.restore, device=device, stop=stop)
-    table = PointTable.concat(d.points.filter(config.detect.threshold) for d in detections)
+    table = PointTable.concat(d.points.filter(threshold) for d in detections)
     result = SessionResult(
         images=images, matches=matches, simulated=simulated, translated=translated, model=model,
-        detections=detections, restored=restored, table=table, report=report,
+        detections=detections, restored=restored, threshold=threshold, table=table, report=report,
         known_answer=answer,
     )  # fmt: skip
     if folder is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.known_answer import KnownAnswer
+from napari_stem_gan.detect.threshold import threshold_of
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.workflow.model import SessionModel, load_finder
 from napari_stem_gan.workflow.progress import Progress, Steps, check
@@ -43,7 +44,7 @@ def known_answer(
     images, matches
         Today's images and their lattices.
     config
-        As for `detect`.
+        As for `detect`; a balanced threshold is that of the detections.
     detections
         What `detect` found with the same model; None: the images are searched first.
     model, device
@@ -79,5 +80,6 @@ def known_answer(
         rng = np.random.default_rng([seed, index])
         answers.append(test(finder, images[index], matches[index], config, rng, points=points, stop=stop))
     whole = KnownAnswer.joined(answers or [KnownAnswer(note="no image has a lattice")])
-    yield Progress(stage="detect", fraction=1.0, message=whole.sentence(config.threshold))
+    threshold = threshold_of(config.threshold, [one.points for one in detections or ()])
+    yield Progress(stage="detect", fraction=1.0, message=whole.sentence(threshold))
     return whole

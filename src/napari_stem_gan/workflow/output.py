@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_stem_gan import __version__
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.detect.table import PointTable
+from napari_stem_gan.detect.threshold import threshold_of
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.io import config_to_dict, prepare_folder, write_image
 from napari_stem_gan.workflow.model import SessionModel
@@ -79,10 +80,15 @@ def write_table(
     configs: Sequence[Any],
     model: SessionModel | str | Path | None = None,
 ) -> PointTable:
-    """Write the points above the threshold of `configs` as CSV, and a JSON beside it; return them."""
-    threshold = next((c.threshold for c in configs if hasattr(c, "threshold")), 0.0)
+    """Write the points above the threshold of `configs` as CSV, and a JSON beside it; return them.
+
+    A balanced threshold is that of the detections: its number is the JSON's ``threshold``, the word is in ``configs``.
+    """
+    asked = next((c.threshold for c in configs if hasattr(c, "threshold")), 0.0)
+    threshold = threshold_of(asked, [d.points for d in detections])
     table = PointTable.concat(d.points.filter(threshold) for d in detections)
-    table.to_csv(path, provenance=provenance(images, matches, configs=configs, model=model))
+    made_of = provenance(images, matches, configs=configs, model=model)
+    table.to_csv(path, provenance={**made_of, "threshold": threshold})
     return table
 
 
@@ -106,4 +112,4 @@ def run_statistics(result: SessionResult, config: RunConfig, divide: Divide | No
     table = PointTable.concat(d.points for d in result.detections)
     if not areas:
         return None
-    return consume(statistics(areas, table, config.statistics, threshold=config.detect.threshold, divide=divide))
+    return consume(statistics(areas, table, config.statistics, threshold=result.threshold, divide=divide))
