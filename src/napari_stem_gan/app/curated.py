@@ -11,8 +11,9 @@ from napari.layers import Layer, Points
 from napari.utils.events import EmitterGroup, Event
 
 from napari_stem_gan.app import points
-from napari_stem_gan.app.curation import CANDIDATE, DECIDED, PLACE, CandidatePoints, Columns
+from napari_stem_gan.app.curation import CANDIDATE, DECIDED, GONE, PLACE, CandidatePoints, Columns
 from napari_stem_gan.app.layers import Source
+from napari_stem_gan.detect.table import PointTable
 
 if TYPE_CHECKING:
     from napari_stem_gan.app.results import ResultLayers
@@ -158,6 +159,15 @@ class CuratedLayers:
         """Columns of our table for each source: the rows that the user decided on."""
         every = [(one, np.flatnonzero(np.isin(one.points.columns["decision"], DECIDED))) for one, _ in self.each()]
         return [self._table(one, rows) for one, rows in every if len(rows)]
+
+    def candidates(self) -> PointTable:
+        """All candidates of all sources under their layers' present names; points drawn and deleted again are gone."""
+        parts = []
+        for one, _ in self.each():
+            columns = {name: np.asarray(values) for name, values in one.points.columns.items()}
+            columns["image"] = np.full(len(one.points), str(one.source.name))
+            parts.append(PointTable(columns).where(columns["decision"] != GONE))
+        return PointTable.concat(parts)
 
     def settle(self) -> None:
         """Draw layers anew that the user edited with napari's own tools: added points move to their sites."""

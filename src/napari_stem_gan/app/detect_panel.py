@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QWidget,
+)
 
 from napari_stem_gan.app.curation_row import CurationRow
 from napari_stem_gan.app.fold import Fold
@@ -15,19 +25,24 @@ from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import StepPanel
 from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.symbols import legend
-from napari_stem_gan.detect.config import DetectConfig
+from napari_stem_gan.detect.config import BALANCED, DetectConfig
 from napari_stem_gan.detect.known_answer import KnownAnswer
 
 SLIDER_STEPS = 1000
 CANDIDATE_FLOOR = 0.05  # the finder keeps all candidates above, so that the slider needs no new inference
 REVIEW = "Review points"
+BALANCE = (
+    "Sets the threshold at which wrong and missed points are expected to balance best (highest F1) by the confidences "
+    "of all candidates: near 0.5 on clear images, lower on faint ones"
+)
 SESSION, SHIPPED, FILE = "this session's adapted model", "as shipped", "Choose a file…"
 
 
 class DetectPanel(StepPanel):
     """Form of `DetectConfig` with a slider for the threshold.
 
-    `threshold_changed` carries the new threshold, `save_requested` the path of a CSV.
+    `threshold_changed` carries the new threshold, `save_requested` the path of a CSV; `balance_requested` asks for
+    the balanced threshold.
     """
 
     step = "detect"
@@ -36,6 +51,7 @@ class DetectPanel(StepPanel):
     hidden = ("threshold",)
     threshold_changed = Signal(float)
     save_requested = Signal(str)
+    balance_requested = Signal()
 
     @classmethod
     def default(cls) -> DetectConfig:
@@ -54,9 +70,10 @@ class DetectPanel(StepPanel):
         return replace(self.form.value(), threshold=self._threshold)
 
     def set_value(self, config: DetectConfig) -> None:
-        """Show a config; its threshold goes to the slider."""
+        """Show a config; its threshold goes to the slider, which a word leaves where it is."""
         super().set_value(config)
-        self.set_threshold(config.threshold)
+        if config.threshold != BALANCED:
+            self.set_threshold(config.threshold)
 
     def threshold(self) -> float:
         """Lowest confidence shown."""
@@ -100,6 +117,10 @@ class DetectPanel(StepPanel):
         if not ready:
             self.show_result("")
 
+    def allow_balance(self, allowed: bool) -> None:
+        """Say whether there are candidates to balance the threshold on."""
+        self.balance.setEnabled(allowed)
+
     def list_models(self, choose: str | None = None) -> None:
         """List the models anew: the session's, the shipped one, saved ones, a file."""
         from napari_stem_gan.models import list_models, weights_folder
@@ -126,9 +147,14 @@ class DetectPanel(StepPanel):
         self.slider.setRange(round(CANDIDATE_FLOOR * SLIDER_STEPS), SLIDER_STEPS)
         self.slider.setToolTip("Only points at least this confident are shown and saved; moving it needs no new search")
         self.number = QLabel()
+        self.balance = QToolButton()
+        self.balance.setText("Balance")
+        self.balance.setToolTip(BALANCE)
+        self.balance.setEnabled(False)
         line = QHBoxLayout()
         line.addWidget(self.slider)
         line.addWidget(self.number)
+        line.addWidget(self.balance)
         self.models = QComboBox()
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.models.setMinimumContentsLength(16)
@@ -160,6 +186,7 @@ class DetectPanel(StepPanel):
         super()._connect()
         self.slider.valueChanged.connect(self._on_slider)
         self.models.activated.connect(self._on_model)
+        self.balance.clicked.connect(self.balance_requested)
         self.save.clicked.connect(self._on_save)
         self.statistics.form.changed.connect(self.changed)
         self.curation.counted.connect(self._on_counted)

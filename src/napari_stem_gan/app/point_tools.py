@@ -1,4 +1,4 @@
-"""The slider, the legend and the CSV of the defect layers: connects the Detect panel with what is shown."""
+"""The threshold, the legend and the CSV of the defect layers: connects the Detect panel with what is shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from napari_stem_gan.app.csv_file import write_tables
 from napari_stem_gan.app.detect_panel import DetectPanel
 from napari_stem_gan.app.session import Session
 from napari_stem_gan.app.tracks import follow_tracks
+from napari_stem_gan.detect.threshold import balanced_threshold, expected_scores, session_probabilities
 
 
 class PointTools(QObject):
@@ -29,12 +30,21 @@ class PointTools(QObject):
         self._session, self._panel = session, panel
         self._results = session.results
         panel.threshold_changed.connect(self.filter)
+        panel.balance_requested.connect(self.balance)
         panel.save_requested.connect(self.save)
         self._results.curated.events.edited.connect(self.show_legend)
 
     def filter(self, threshold: float) -> None:
         """Show the points that are at least this sure."""
         self._show(self._results.filter(threshold))
+
+    def balance(self) -> None:
+        """Move the slider to the balanced threshold of the session's candidates, and say what to expect there."""
+        confidence = session_probabilities([self._results.curated.candidates()])
+        threshold = balanced_threshold(confidence)
+        self._panel.set_threshold(threshold)
+        self.filter(threshold)
+        show_info(f"Balanced {expected_scores(confidence, threshold).sentence}")
 
     def show_legend(self, event: Any = None) -> None:
         """Count the points that are shown."""
@@ -52,13 +62,18 @@ class PointTools(QObject):
         show_info(f"{count - rejected} point{'s' if count - rejected != 1 else ''}{more} saved to {path}")
 
     def refresh(self) -> None:
-        """Allow saving where there are points."""
+        """Allow saving where there are points, and balancing where there are candidates."""
         self._panel.set_ready(bool(self._results.of_kind("defects")))
+        self._allow_balance()
 
     def close(self) -> None:
         """Hear nothing any more."""
         self._results.curated.events.edited.disconnect(self.show_legend)
 
+    def _allow_balance(self) -> None:
+        self._panel.allow_balance(any(len(one.points) for one, _ in self._results.curated.each()))
+
     def _show(self, defects: list[str]) -> None:
+        self._allow_balance()
         if self._results.of_kind("defects"):
             self._panel.show_points(defects, follow_tracks(self._results))

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject
 
-from napari_stem_gan.app.curation import GONE
 from napari_stem_gan.app.jobs import load_workflow
 from napari_stem_gan.app.layers import Source, read_layer
 from napari_stem_gan.app.regions import Polygon, polygons_on, shapes_layers
@@ -20,7 +18,6 @@ from napari_stem_gan.app.session import Session
 from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.worker import Bridge
 from napari_stem_gan.crystal.lattice import LatticeMatch
-from napari_stem_gan.detect.table import PointTable
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class StatisticsTools(QObject):
 
     def _job(self, config: Any, frames: list[Frame], matches: list[Any], polygons: Mapping[str, list[Polygon]]) -> Any:
         """The job, with everything that belongs to the main thread taken before."""
-        table, threshold, load = self._table(), self._curated.threshold, self._load
+        table, threshold, load = self._curated.candidates(), self._curated.threshold, self._load
 
         def steps(stop: threading.Event) -> Generator[Any, None, Any]:
             workflow = load()
@@ -139,15 +136,6 @@ class StatisticsTools(QObject):
             frames += [Frame(source.name, k, source.shape, source.pixel_size_nm) for k in range(source.frames)]
             matches += own
         return frames, matches
-
-    def _table(self) -> PointTable:
-        """All candidates of all sources under their layers' present names; points drawn and deleted again are gone."""
-        parts = []
-        for one, _ in self._curated.each():
-            columns = {name: np.asarray(values) for name, values in one.points.columns.items()}
-            columns["image"] = np.full(len(one.points), str(one.source.name))
-            parts.append(PointTable(columns).where(columns["decision"] != GONE))
-        return PointTable.concat(parts)
 
     def polygons(self, sources: Sequence[Source]) -> dict[str, list[Polygon]]:
         """Drawn regions of each source; empty for the grid."""
