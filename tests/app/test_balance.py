@@ -60,8 +60,10 @@ def test_one_press_sets_the_balanced_threshold_and_shows_its_points(faint):
 def test_moving_the_slider_takes_it_back(faint):
     workbench, panel = faint()
     panel.balance.click()
+    assert panel.expected.text().startswith("expect 60\u00a0% of the points to be right, and 100\u00a0% of")
     panel.slider.setValue(500)
     assert panel.threshold() == 0.5
+    assert panel.expected.isHidden()
     assert len(layer_of(workbench).data) == 1
 
 
@@ -82,6 +84,8 @@ def test_decisions_of_the_user_are_certain(faint):
     curated.decide(layer, [0], ACCEPTED)
     panel.balance.click()
     assert panel.threshold() == balanced_threshold([0.0, 1.0, 0.45])
+    curated.undo()
+    assert panel.expected.isHidden()
 
 
 def test_without_candidates_there_is_nothing_to_press(bench, faint, qtbot):

@@ -24,7 +24,7 @@ def test_expected_scores_are_sums_of_probabilities():
     assert found.precision == pytest.approx(1.4 / 2)
     assert found.recall == pytest.approx(1.4 / 2.0)
     assert found.f1 == pytest.approx(2 * 1.4 / (2 + 2.0))
-    assert found.sentence.startswith("threshold 0.50: expect 70\u00a0% of the points to be right, and 70\u00a0% of")
+    assert found.sentence.startswith("expect 70\u00a0% of the points to be right, and 70\u00a0% of")
 
 
 def test_sure_candidates_keep_the_threshold_at_a_half():

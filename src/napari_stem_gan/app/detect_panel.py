@@ -13,9 +13,9 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSizePolicy,
     QSlider,
-    QToolButton,
     QWidget,
 )
 
@@ -27,6 +27,7 @@ from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.symbols import legend
 from napari_stem_gan.detect.config import BALANCED, DetectConfig
 from napari_stem_gan.detect.known_answer import KnownAnswer
+from napari_stem_gan.detect.threshold import ExpectedScores
 
 SLIDER_STEPS = 1000
 CANDIDATE_FLOOR = 0.05  # the finder keeps all candidates above, so that the slider needs no new inference
@@ -35,6 +36,8 @@ BALANCE = (
     "Sets the threshold at which wrong and missed points are expected to balance best (highest F1) by the confidences "
     "of all candidates: near 0.5 on clear images, lower on faint ones"
 )
+MEASURED = "Measured on vacancies planted into these images, and on them without their defects"
+BY_CONFIDENCE = "By the confidences of all candidates, of every kind of defect"
 SESSION, SHIPPED, FILE = "this session's adapted model", "as shipped", "Choose a file…"
 
 
@@ -61,6 +64,7 @@ class DetectPanel(StepPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         self._session_model: Any = None
         self._answer: KnownAnswer | None = None
+        self._balanced: ExpectedScores | None = None
         self._threshold = DetectConfig().threshold
         self._linked_at = self._threshold
         super().__init__(parent)
@@ -86,6 +90,11 @@ class DetectPanel(StepPanel):
         self.slider.blockSignals(False)
         self._threshold = threshold
         self._show_threshold()
+
+    def set_balanced(self, scores: ExpectedScores | None) -> None:
+        """Move the slider to a balanced threshold; what to expect there is said until it moves on, None: no more."""
+        self._balanced = scores
+        self.set_threshold(self._threshold if scores is None else scores.threshold)
 
     def model(self) -> Any:
         """What to detect with: the session's model, a name or a path, or None for the shipped finder."""
@@ -147,8 +156,8 @@ class DetectPanel(StepPanel):
         self.slider.setRange(round(CANDIDATE_FLOOR * SLIDER_STEPS), SLIDER_STEPS)
         self.slider.setToolTip("Only points at least this confident are shown and saved; moving it needs no new search")
         self.number = QLabel()
-        self.balance = QToolButton()
-        self.balance.setText("Balance")
+        self.balance = QPushButton("Balance")
+        self.balance.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.balance.setToolTip(BALANCE)
         self.balance.setEnabled(False)
         line = QHBoxLayout()
@@ -165,7 +174,6 @@ class DetectPanel(StepPanel):
         rows = QFormLayout()
         self.expected = QLabel()
         self.expected.setWordWrap(True)
-        self.expected.setToolTip("Measured on vacancies planted into these images, and on them without their defects")
         self.expected.hide()
         rows.addRow("Threshold", line)
         rows.addRow(self.expected)
@@ -201,8 +209,18 @@ class DetectPanel(StepPanel):
 
     def _show_threshold(self) -> None:
         self.number.setText(f"{self._threshold:.2f}")
-        self.expected.setText("" if self._answer is None else self._answer.sentence(self._threshold))
-        self.expected.setVisible(self._answer is not None)
+        text, tip = self._expectation()
+        self.expected.setText(text)
+        self.expected.setToolTip(tip)
+        self.expected.setVisible(bool(text))
+
+    def _expectation(self) -> tuple[str, str]:
+        """What to expect at this threshold, as measured if it was, and how that is known."""
+        if self._answer is not None:
+            return self._answer.sentence(self._threshold), MEASURED
+        if self._balanced is not None and self._balanced.threshold == self._threshold:
+            return self._balanced.sentence, BY_CONFIDENCE
+        return "", ""
 
     def _on_model(self, index: int) -> None:
         if self.models.itemData(index) != FILE:

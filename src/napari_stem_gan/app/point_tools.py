@@ -39,15 +39,15 @@ class PointTools(QObject):
         self._show(self._results.filter(threshold))
 
     def balance(self) -> None:
-        """Move the slider to the balanced threshold of the session's candidates, and say what to expect there."""
+        """Move the slider to the balanced threshold of the session's candidates."""
         confidence = session_probabilities([self._results.curated.candidates()])
         threshold = balanced_threshold(confidence)
-        self._panel.set_threshold(threshold)
+        self._panel.set_balanced(expected_scores(confidence, threshold))
         self.filter(threshold)
-        show_info(f"Balanced {expected_scores(confidence, threshold).sentence}")
 
     def show_legend(self, event: Any = None) -> None:
-        """Count the points that are shown."""
+        """Count the points that are shown; what was expected of others holds no more."""
+        self._panel.set_balanced(None)
         self._show(self._results.defects())
 
     def save(self, path: str) -> None:

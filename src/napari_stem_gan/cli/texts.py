@@ -51,7 +51,8 @@ def threshold_lines(asked: Threshold, tables: Iterable[PointTable]) -> list[str]
     if asked != BALANCED:
         return []
     confidence = session_probabilities(tables)
-    return [f"balanced {expected_scores(confidence, balanced_threshold(confidence)).sentence}"]
+    scores = expected_scores(confidence, balanced_threshold(confidence))
+    return [f"balanced threshold {scores.threshold:.2f}: {scores.sentence}"]
 
 
 def left_out(lost: int) -> list[str]:

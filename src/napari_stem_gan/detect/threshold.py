@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_stem_gan.detect.config import BALANCED, Threshold
+from napari_stem_gan.detect.known_answer import NO_BREAK
 from napari_stem_gan.detect.statistics import probabilities
 from napari_stem_gan.detect.table import PointTable
 
@@ -39,12 +40,11 @@ class ExpectedScores:
 
     @property
     def sentence(self) -> str:
-        """E.g. ``threshold 0.31: expect 68 % of the points to be right, and 70 % of …``."""
-        begin = f"threshold {self.threshold:.2f}"
+        """E.g. ``expect 68 % of the points to be right, and 70 % of …``; no unit is wrapped."""
         if np.isnan(self.precision):
-            return f"{begin}: no candidate is as sure as that"
-        right, found = (f"{100 * share:.0f}\u00a0%" for share in (self.precision, self.recall))
-        return f"{begin}: expect {right} of the points to be right, and {found} of the candidates' defects among them"
+            return f"no candidate has a confidence of {self.threshold:.2f}"
+        right, found = (f"{100 * share:.0f}{NO_BREAK}%" for share in (self.precision, self.recall))
+        return f"expect {right} of the points to be right, and {found} of the candidates' defects among them"
 
 
 def expected_scores(confidence: ArrayLike, threshold: float) -> ExpectedScores:
