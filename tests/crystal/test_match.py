@@ -9,7 +9,9 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.match import indexed_spots, match, snap
 from napari_stem_gan.crystal.materials import UnknownMaterial, get_material
 from napari_stem_gan.crystal.structure import fill_field, lattice_vectors_px, rotation_matrix
+from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
 from napari_stem_gan.image import STEMImage
+from napari_stem_gan.simulate.pairs import Degradation, degrade
 
 
 def calibrated(labelled, factor=1.0, size=True):
@@ -81,6 +83,16 @@ def test_a_scan_shear_of_two_per_cent_is_measured(draw_crystal):
     assert found.accepted
     assert found.shear == pytest.approx(0.02, abs=0.003)
     assert site_error_px(found, drawn, "W") < 0.3
+
+
+def test_a_scan_that_wanders_does_not_hide_the_lattice(draw_crystal):
+    clean = draw_crystal(shape=(384, 384))
+    how = Degradation(scan=ScanConfig(wander_px=2.0, wander_rows=20.0), detector=DetectorConfig(dose_e_per_A2=1e4))
+    wandered = degrade(clean, how, np.random.default_rng(3))
+    found = match(calibrated(wandered), MatchConfig(material="WSe2"))
+    assert found.accepted, found.reason
+    assert found.goodness > 0.8
+    assert found.rotation_deg == pytest.approx(12.0, abs=0.5)
 
 
 def test_noise_and_contamination_do_not_hide_the_lattice(draw_crystal):

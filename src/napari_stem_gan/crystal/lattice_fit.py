@@ -26,6 +26,7 @@ NYQUIST = 0.47
 LARGEST_DISTORTION = 0.12
 STRAIN_COST = 150.0  # in surprise, for a strain of 1: drift of a per cent is common, of ten rare
 SAME_BINS = 1.2
+STREAK_BINS, STREAK = 0.5, 0.4  # half the width of a streak of wander; its reach over the first shell
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,9 @@ def _explained(found: Spectrum, reciprocal: NDArray[np.float64]) -> float:
     peaks, strength = found.peaks[low], np.log(np.clip(found.strength[low], 1.0, 1e4))
     strong = found.strength[low] > 0.02 * found.strength[low].max()
     index = np.rint(peaks @ np.linalg.inv(reciprocal))
-    miss = np.hypot(*((peaks - index @ reciprocal) / found.bin).T)
-    on = (miss < 3.0) & (index != 0).any(1)
+    away = np.abs(peaks - index @ reciprocal) / found.bin
+    streak = (away[:, 1] < STREAK_BINS) & (away[:, 0] * found.bin[0] < STREAK * first)  # rows shift, columns do not
+    on = ((np.hypot(*away.T) < 3.0) | streak) & (index != 0).any(1)
     return float((strength * on * strong).sum() / (strength * strong).sum())
 
 

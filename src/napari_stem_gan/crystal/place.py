@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -35,6 +36,7 @@ SURE_BY = 2.5  # squares left over between two ways to lie on the lattice, in un
 UNSURE = "; which way round the crystal lies is not certain, its columns are too alike"
 SMALL_GRADIENT = 5e-5
 WEAK_SIGNAL = 1000.0
+MOST_STEPS = 4
 LARGEST_GRADIENT, LARGEST_CHANGE_BINS = 0.03, 0.7  # beyond them the phases were not unwrapped rightly
 
 
@@ -157,9 +159,9 @@ def settle(image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]) -
     def warped(vectors: NDArray[np.float64]) -> Warp:
         return measure_warp(image.data, vectors, smoothing=smoothing, indices=indices)
 
-    warp = warped(vectors_px)
-    gradient, covariance = mean_gradient(warp)
     known = LARGEST_CHANGE_BINS * float(found.bin.max()) / float(length.min())
+    vectors_px, warp = _through_wander(vectors_px, warped, known)
+    gradient, covariance = mean_gradient(warp)
     readable = float(np.abs(gradient).max()) < min(LARGEST_GRADIENT, known)
     if signal < WEAK_SIGNAL:
         better = _sharpened(image, found, vectors_px)
@@ -172,6 +174,26 @@ def settle(image: STEMImage, found: Spectrum, vectors_px: NDArray[np.float64]) -
         return Settled(vectors_px, without_gradient(warp, gradient), covariance)
     warp = warped(vectors_px)  # windows at the rim are true only at the right frequency
     return Settled(vectors_px, warp, mean_gradient(warp)[1])
+
+
+def _through_wander(
+    vectors_px: NDArray[np.float64], warped: Callable[[NDArray[np.float64]], Warp], known: float
+) -> tuple[NDArray[np.float64], Warp]:
+    """Follow a mean gradient from row to row as long as it is more than is known and the reflections grow with it.
+
+    A scan that wanders splits reflections along fy, and the spectrum's lattice may go through outer parts of them.
+    """
+    warp = warped(vectors_px)
+    for _ in range(MOST_STEPS):
+        gradient = mean_gradient(warp)[0]
+        if np.abs(gradient).max() < known or np.abs(gradient[1]).max() > known:
+            break
+        moved = vectors_px @ (np.eye(2) + gradient * [[1.0], [0.0]])
+        again = warped(moved)
+        if again.scale <= warp.scale:
+            break
+        vectors_px, warp = moved, again
+    return vectors_px, warp
 
 
 def _sharpened(
