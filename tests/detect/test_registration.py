@@ -69,3 +69,12 @@ def test_frames_of_different_shapes_are_refused(wide):
     frames[1] = replace(frames[1], data=frames[1].data[:200])
     with pytest.raises(ValueError, match="one shape"):
         register(frames, [match(f, MatchConfig(material="WSe2")) for f in frames])
+
+
+def test_a_hot_pixel_that_stays_does_not_hold_the_frames(wide):
+    frames = frames_of(wide, DRIFTS[:3])
+    for frame in frames:
+        frame.data[120, 140] = 1e7
+    lost = [replace(match(f, MatchConfig(material="WSe2")), accepted=False) for f in frames]
+    for placing, drift in zip(register(frames, lost), DRIFTS, strict=False):
+        np.testing.assert_allclose(placing.to_reference(PLACES - drift), PLACES, atol=2.0)

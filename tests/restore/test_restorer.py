@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,24 @@ def test_the_raw_image_is_not_changed():
     before = image.data.copy()
     identity().restore(image)
     np.testing.assert_array_equal(image.data, before)
+
+
+def test_an_image_without_bad_pixels_is_restored_as_it_is(draw_crystal):
+    torch.manual_seed(0)
+    restorer, image = Restorer(CGRDN(TINY)), draw_crystal(dose_e_per_A2=5e4, single_vacancy=0.05).image
+    np.testing.assert_array_equal(restorer.restore(image).image.data, restorer.restore_array(image.data))
+
+
+@pytest.mark.parametrize("value", [1e7, -1e7])
+def test_a_bad_pixel_is_neither_restored_nor_called_erased(value):
+    image = noisy()
+    data = image.data.copy()
+    data[30, 40] = value
+    restored = identity().restore(replace(image, data=data))
+    np.testing.assert_allclose(restored.image.data[30, 40], 20.0, atol=15)
+    restored.image.data[30, 40] = image.data[30, 40]
+    np.testing.assert_allclose(restored.image.data, image.data, atol=1e-2)
+    assert len(restored.erased_px) == 0
 
 
 def test_stop_ends_it():

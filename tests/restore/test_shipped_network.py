@@ -1,5 +1,7 @@
 """What the shipped network must do; figures are in benchmarks/restoration.py."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,19 @@ def test_a_vacancy_is_kept(restorer):
     around = data[30:60, 30:60]
     assert data[44, 43] < 0.35 * around.max()
     assert len(result.invented_px) == len(result.erased_px) == 0
+
+
+def test_a_hot_pixel_changes_the_restored_image_only_near_it(restorer):
+    raw = np.random.default_rng(0).poisson(3 + 60 * crystal()).astype(np.float32)
+    clean, hot = STEMImage(data=raw, pixel_size_A=0.2), raw.copy()
+    hot[50, 37] = 1e7
+    before, after = restorer.restore(clean), restorer.restore(replace(clean, data=hot))
+    y, x = np.mgrid[:96, :96]
+    far = np.hypot(y - 50, x - 37) > 13  # the next column
+    changed = np.abs(after.image.data - before.image.data)
+    assert changed[far].max() < 0.02 * np.ptp(before.image.data)
+    assert changed.max() < 0.2 * np.ptp(before.image.data)
+    assert len(after.invented_px) == len(after.erased_px) == 0
 
 
 def test_an_odd_strip_is_restored(restorer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,3 +53,16 @@ def test_closing_the_generator_leaves_a_usable_model(make_crystal: MakeCrystal) 
     next(steps)
     steps.close()
     assert model.report["kept"]
+
+
+def test_a_hot_pixel_is_no_part_of_today(make_crystal: MakeCrystal) -> None:
+    sims, real = session(make_crystal)
+    hot = real[0].data.copy()
+    hot[20, 30] = 1e7
+    stop, models = threading.Event(), [CycleGAN(SMALL, "cpu") for _ in range(2)]
+    stop.set()
+    for model, first in zip(models, (real[0], replace(real[0], data=hot)), strict=True):
+        list(fine_tune(model, sims, [first, real[1]], minutes=5, stop=stop))
+    right, found = (model.today.exp_range for model in models)
+    np.testing.assert_allclose([found.mean, found.std], [right.mean, right.std], rtol=1e-3)
+    assert models[1].translate(sims[0].image.data).max() < 2 * max(image.data.max() for image in real)

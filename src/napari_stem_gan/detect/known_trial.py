@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import Sites
@@ -73,7 +74,7 @@ def known_answer(
     material = get_material(match.material)
     if material.layers > 1 or material.period_A or not any(c.role == "anion" for c in material.columns):
         return KnownAnswer(note=f"vacancies are planted into layers of one cell with anions, not into {material.label}")
-    part, lattice, corner = middle_of(image, match)
+    part, lattice, corner = middle_of(mended(image), match)
     found = finder.find(part, lattice, config, stop=stop).points if points is None else _inside(points, part, corner)
     today = take_apart(part, lattice, fit_session(part, lattice), found)
     chosen = choose(today, found, rng)

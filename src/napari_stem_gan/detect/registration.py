@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.lattice import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.warp import Warp
@@ -81,6 +82,7 @@ def register(images: Sequence[STEMImage], matches: Sequence[LatticeMatch]) -> li
     """
     if len({image.shape for image in images}) > 1:
         raise ValueError(f"frames must have one shape, got {sorted({i.shape for i in images})}; load them as one stack")
+    images = [mended(image) for image in images]  # one bright pixel would be all that a correlation sees
     good = [index for index, match in enumerate(matches) if match.accepted]
     first = good[0] if good else 0
     start = Placing(np.eye(2), np.zeros(2), matches[first].warp if matches[first].accepted else None)

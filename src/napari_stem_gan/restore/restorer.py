@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.models import ModelFile, ModelFileError, load_model
 from napari_stem_gan.restore.cgrdn import CGRDN
@@ -127,7 +128,7 @@ class Restorer:
         stop: threading.Event | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> Restored:
-        """Restore one image and audit the result against the raw counts.
+        """Restore one image, its bad pixels filled in, and audit the result against the raw counts.
 
         Parameters
         ----------
@@ -145,8 +146,9 @@ class Restorer:
         Stopped
             If `stop` was set.
         """
-        data = self.restore_array(image.data, config, stop=stop, on_progress=on_progress)
-        invented, erased = check_columns(image.data, data, pixel_size_A=image.pixel_size_A)
+        raw = mended(image).data
+        data = self.restore_array(raw, config, stop=stop, on_progress=on_progress)
+        invented, erased = check_columns(raw, data, pixel_size_A=image.pixel_size_A)
         name, sha256 = (self.file.name, self.file.sha256) if self.file else ("", "")
         metadata = {**image.metadata, "restored_by": name}
         return Restored(

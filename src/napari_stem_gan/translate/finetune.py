@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.image import FloatImage, LabelledImage, STEMImage
 from napari_stem_gan.training import TrainingConfig, TrainStep, train
 from napari_stem_gan.translate.audit import Audit, Auditor
@@ -81,7 +82,7 @@ def fine_tune(
     simulated
         Simulations matched to today's images, with labels, at the same pixel size.
     real
-        Today's images.
+        Today's images; their bad pixels are filled in.
     minutes
         Time budget, everything included.
     stop
@@ -132,7 +133,7 @@ class _Session:
     def __init__(self, cyclegan: CycleGAN, simulated: Sequence[LabelledImage], real: Sequence[STEMImage]) -> None:
         self.cyclegan = cyclegan
         self.sim_data = [item.image.data for item in simulated]
-        self.exp_data = [image.data for image in real]
+        self.exp_data = [mended(image).data for image in real]
         ranges = Normaliser.fit(self.sim_data), Normaliser.fit(self.exp_data)
         cyclegan.today = Translator(sim_range=ranges[0], exp_range=ranges[1], device=cyclegan.device)
         self.target = Today(self.exp_data)
