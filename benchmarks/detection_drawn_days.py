@@ -8,8 +8,9 @@ and noise. Usual defects: 3 % single anion vacancies, few of every other kind, a
 nearest columns. "Bound" is the best F1 that counting noise and contamination allow an observer who knows all other
 atoms, the probe and the power spectrum of the contamination, taken for Gaussian: images with and without the atom then
 differ by d' standard deviations (d'² = Σ |difference|² / power of noise and contamination, over all frequencies), which
-with the share of vacancies gives the best F1. `--adapt`: minutes to adapt to four more
-images of each day first; `--model`: a session's finder.
+with the share of vacancies gives the best F1. "Balanced": F1 at the threshold that the confidences of the day's images
+call for (`detect/threshold.py`). `--adapt`: minutes to adapt to four more images of each day first; `--model`: a
+session's finder.
 Calibration error: mean difference of confidence and share of hits over ten bins of confidence, all candidate points.
 """
 
@@ -33,6 +34,7 @@ from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.evaluate import summary
 from napari_stem_gan.detect.labels import kind_of
 from napari_stem_gan.detect.scoring import Comparison
+from napari_stem_gan.detect.threshold import balanced_threshold
 from napari_stem_gan.image import LabelledImage
 from napari_stem_gan.simulate.adf import render
 from napari_stem_gan.simulate.batch import column_contrast
@@ -150,17 +152,20 @@ def truth_of(labelled: LabelledImage, kind: str) -> np.ndarray:
 
 
 def score(found, images: list[LabelledImage], radius_px: float):
-    """F1 of single vacancies at 0.5, and the comparison of all candidate vacancies."""
-    sure, every = [], []
+    """Scores of single vacancies at 0.5 and at the balanced threshold, and the comparison of all candidates."""
+    balanced = balanced_threshold(np.concatenate([one.points["confidence"] for one in found]))
+    sure, even, every = [], [], []
     for one, labelled in zip(found, images, strict=True):
         positions = truth_of(labelled, "V_X")
         points = one.points.where(np.array([kind_of(d, s) == "V_X" for d, s in
                                             zip(one.points["defect"], one.points["sublattice"], strict=True)], bool))
-        for parts, threshold in ((sure, 0.5), (every, 0.0)):
+        for parts, threshold in ((sure, 0.5), (even, balanced), (every, 0.0)):
             rows = points.filter(threshold)
             parts.append(Comparison.of(rows.positions_px, rows["confidence"], positions, radius_px))
-    half, whole = Comparison.total(sure), Comparison.total(every)
-    return summary(half.hits, half.false, half.missed, half.distances_px, radius_px), whole
+    results = [
+        summary(c.hits, c.false, c.missed, c.distances_px, radius_px) for c in map(Comparison.total, (sure, even))
+    ]
+    return *results, Comparison.total(every)
 
 
 def main() -> None:
@@ -174,7 +179,7 @@ def main() -> None:
     args = parser.parse_args()
     root = np.random.default_rng(args.seed)
     order = np.stack([root.permutation(args.days) for _ in range(2)])
-    scores, every, start = [], [], time.perf_counter()
+    scores, evens, every, start = [], [], [], time.perf_counter()
     for number in range(args.days):
         rng = np.random.default_rng([args.seed, number])
         day = draw_day(number, args.days, rng, order)
@@ -188,21 +193,23 @@ def main() -> None:
             model = consume(adapt(session, consume(match_images(session, named)), AdaptConfig(minutes=args.adapt)))
         radius = day.material.neighbour_distance_A / 2 / day.pixel_size_A
         found = consume(detect(plain, matches, CANDIDATES, model=model))
-        result, whole = score(found, images, radius)
+        result, even, whole = score(found, images, radius)
         scores.append(result.f1)
+        evens.append(even.f1)
         every.append(whole)
         dirt, dose = day.degradation.contamination.amount, day.degradation.detector.dose_e_per_A2
         print(
             f"day {number + 1:2d} {day.material.key:5s} {day.optics.energy_keV:3.0f} kV {dose:8.1e} e/Å² "
             f"{day.pixel_size_A:.3f} Å/px dirt {dirt:.2f} | P {result.precision:.3f} R {result.recall:.3f} "
-            f"F1 {result.f1:.3f} AP {whole.average_precision:.3f} "
+            f"F1 {result.f1:.3f} balanced {even.f1:.3f} AP {whole.average_precision:.3f} "
             f"ECE {whole.calibration_error:.3f} bound {bound(day):.3f} "
             f"({whole.hits + whole.missed} true, {sum(m.accepted for m in matches)} of {len(matches)} matched)"
             + (f" {model.report.get('finder')}" if args.adapt else ""),
             flush=True,
         )  # fmt: skip
     error, seconds = Comparison.total(every).calibration_error, time.perf_counter() - start
-    print(f"all: F1 mean {np.mean(scores):.3f} worst {np.min(scores):.3f} ECE {error:.3f}, {seconds:.0f} s")
+    print(f"all: F1 mean {np.mean(scores):.3f} worst {np.min(scores):.3f} balanced mean {np.mean(evens):.3f} "
+          f"worst {np.min(evens):.3f} ECE {error:.3f}, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

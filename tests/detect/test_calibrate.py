@@ -45,7 +45,7 @@ def test_calibration_teaches_an_ignorant_finder_to_read_the_lattice(draw_crystal
     )
     fusion = calibrated(None, train, iterations=200)
     assert score(fusion, held) > 0.9
-    assert score(fusion, held) > score(new_finder.fusion, held) + 0.3
+    assert score(fusion, held) > score(new_finder.fusion, held) + 0.15
 
 
 def test_a_calibrated_finder_finds_planted_vacancies_within_half_a_pixel(draw_crystal, vacancies, new_finder):

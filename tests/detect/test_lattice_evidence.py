@@ -90,6 +90,13 @@ def test_surroundings_are_poor_at_a_rim_and_full_inside(draw_crystal):
     assert evidence.surroundings[np.abs(x - 130) < 8].max() < 0.75
 
 
+def test_surroundings_are_full_whatever_the_noise(draw_crystal):
+    drawn = draw_crystal(single_vacancy=0.03, dose_e_per_A2=3e3, seed=1)
+    sites, evidence = evidence_of(drawn)
+    assert np.median(evidence.error) > 0.1
+    assert np.median(evidence.surroundings[inner(sites, drawn)]) > 0.97
+
+
 def test_what_is_no_column_is_a_misfit(draw_crystal):
     drawn = draw_crystal(seed=1, dose_e_per_A2=1e5)
     light, sites = drawn.image.data.copy(), true_sites(drawn)

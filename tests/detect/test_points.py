@@ -8,8 +8,9 @@ from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import Sites
 from napari_stem_gan.detect.candidates import ADATOM, CERTAIN, Heat, alone, at_sites, between_sites
 from napari_stem_gan.detect.frame import CHANNELS, make_frame, paint
-from napari_stem_gan.detect.fusion import CLASSES, FEATURES, fit_fusion
+from napari_stem_gan.detect.fusion import CLASSES, EMPTY_ODDS, FEATURES, HALF_ODDS, fit_fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence
+from napari_stem_gan.detect.pedestal import HALF
 from napari_stem_gan.detect.points import names_of, points_by_evidence, points_of
 
 MATERIAL = get_material("WSe2")
@@ -58,6 +59,13 @@ def test_features_are_finite_even_for_certain_scores():
     assert np.isfinite(features).all()
 
 
+def test_the_fusion_reads_the_log_likelihood_ratios_where_they_are():
+    frame, found = make_frame((40, 96), 16.0), evidence([0.6, 0.62])
+    features = gathered(heat_of(frame), frame, grid_sites(2), found).features
+    np.testing.assert_allclose(features[:, HALF_ODDS], found.odds_of(HALF))
+    np.testing.assert_allclose(features[:, EMPTY_ODDS], found.odds_of(0.0))
+
+
 def taught(column, low, high, role="anion"):
     """A fusion that has learnt that `low` in one feature is a defect of the first class."""
     rng = np.random.default_rng(0)
@@ -87,11 +95,11 @@ def test_a_dark_anion_becomes_a_point_at_its_site_and_the_rest_do_not():
 def test_views_that_disagree_make_a_point_less_sure():
     sites, frame = grid_sites(), make_frame((40, 96), 16.0)
     fusion = taught(0, 0.0, -3.0)
-    spreads = []
+    spreads, doubtful = [], evidence([0.73] * 4)  # between a whole column and one of two atoms
     for disagreement in (0.0, 0.1):
         heat = heat_of(frame, disagreement=disagreement)
         heat.maps[0] = 0.35
-        spreads.append(points_of(gathered(heat, frame, sites, evidence([1.0] * 4)), fusion, MATERIAL).confidence_spread)
+        spreads.append(points_of(gathered(heat, frame, sites, doubtful), fusion, MATERIAL).confidence_spread)
     assert spreads[0].max(initial=0) == 0
     assert spreads[1].max(initial=0) > 0.02
 

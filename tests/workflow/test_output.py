@@ -15,8 +15,10 @@ CONFIG = DetectConfig(average_flips=False, threshold=0.3)
 
 def test_the_table_holds_the_points_above_the_threshold_of_all_images(tmp_path, images, matches, model):
     found = consume(detect(images, matches, CONFIG, model=model, device="cpu"))
-    table = write_table(tmp_path / "points.csv", images, matches, found, configs=[CONFIG], model=model)
-    assert len(table) == sum(int((d.points["confidence"] >= 0.3).sum()) for d in found)
+    middle = float(np.median(np.concatenate([d.points["confidence"] for d in found])))
+    config = replace(CONFIG, threshold=middle)
+    table = write_table(tmp_path / "points.csv", images, matches, found, configs=[config], model=model)
+    assert len(table) == sum(int((d.points["confidence"] >= middle).sum()) for d in found)
     assert len(table) < sum(len(d.points) for d in found)
     assert len(read_csv(tmp_path / "points.csv")) == len(table)
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import Material, get_material
@@ -132,7 +133,7 @@ class Finder:
         """Build from tensors named ``network.…`` and ``fusion.…``."""
         network = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
         fusion = {k.removeprefix("fusion."): v for k, v in state.items() if k.startswith("fusion.")}
-        return cls(network, Fusion(fusion), device)
+        return cls(network, Fusion.from_state(fusion), device)
 
     def with_fusion(self, fusion: Fusion) -> Finder:
         """The same network with another fusion."""
@@ -187,6 +188,7 @@ class Finder:
 
     def candidates(self, image: STEMImage, match: LatticeMatch, config: DetectConfig) -> Candidates:
         """Places that may be defects and their features, for fitting a fusion; peaks where nothing was matched."""
+        image = mended(image)
         frame, columns = _frame(image, match), self._columns(image, match)
         sites = None if columns is None else columns.inner
         return _candidates(self.heat(image.data, frame, sites, config), match, frame, columns)
@@ -222,7 +224,7 @@ class Finder:
         ValueError
             If there is neither a lattice nor a pixel size and a material.
         """
-        material = get_material(match.material)
+        material, image = get_material(match.material), mended(image)
         frame = _frame(image, match)
         columns = self._columns(image, match)
         if material.family != "tmd":

@@ -13,6 +13,7 @@ from napari_stem_gan.detect.pedestal import OWN_SPREAD, pedestal, without_pedest
 from napari_stem_gan.detect.positions import ColumnFit
 
 NEIGHBOURS, AROUND = 24, 36
+ABSENT, SPREADS = 0.5, 3.0  # of the usual brightness; and how many spreads below it: no column is there
 ERRORS = (1e-6, 1e3)
 ATOMS = 2  # in the columns whose pedestal is known: one that lost an atom is still there
 
@@ -37,10 +38,11 @@ class SiteEvidence:
     background
         Fitted background at the site over the local median brightness, shape ``(N,)``.
     misfit
-        What the fit leaves around the site over what noise leaves there, as squares, shape ``(N,)``; about 1.
+        What the fit leaves around the site over what it leaves around most sites of its kind, as squares, shape
+        ``(N,)``; about 1.
     surroundings
-        Mean brightness of the neighbours over that of their kind in the whole image, each at most 1, shape ``(N,)``:
-        lower at a rim, in a hole and where the lattice is another one.
+        Share of the neighbours that are columns, shape ``(N,)``: lower at a rim, in a hole and where the lattice is
+        another one, but not where there is more noise.
     """
 
     ratio: NDArray[np.float64]
@@ -83,7 +85,7 @@ def site_evidence(fit: ColumnFit, sites: Sites) -> SiteEvidence:
     background = (level - np.median(level)) / local if len(level) else level
     return SiteEvidence(
         ratio, (1 - ratio) / spread, spread, error, (1 - ratio) / error, background,
-        np.where(known, fit.misfit, 1.0), _surroundings(amplitude, sites),
+        _relative_misfit(np.where(known, fit.misfit, np.nan), sites.column), _surroundings(amplitude, sites),
     )  # fmt: skip
 
 
@@ -116,15 +118,34 @@ def _above_pedestal(
     return parts
 
 
+def _relative_misfit(misfit: NDArray[np.float64], column: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Misfit over the median of each kind, 1 where it is not known."""
+    relative = np.ones(len(misfit))
+    for index in np.unique(column[np.isfinite(misfit)]):
+        own = (column == index) & np.isfinite(misfit)
+        relative[own] = misfit[own] / max(float(np.median(misfit[own])), 1e-12)
+    return relative
+
+
 def _surroundings(amplitude: NDArray[np.float64], sites: Sites) -> NDArray[np.float64]:
-    """Mean brightness of each site's neighbours over the usual one of their kind, each clipped to 0 … 1."""
-    share = np.ones(len(amplitude))
+    """Share of each site's neighbours that are columns: not darker than both half of their kind and its spread."""
+    there = np.ones(len(amplitude))
     for index in np.unique(sites.column):
         own = sites.column == index
-        share[own] = np.clip(amplitude[own] / max(float(np.median(amplitude[own])), 1e-12), 0, 1)
-    count = min(AROUND + 1, len(share))
-    near = cKDTree(sites.positions_px).query(sites.positions_px, k=count)[1].reshape(len(share), count)
-    return np.asarray(share[near[:, 1:]].mean(1)) if count > 1 else share
+        usual = max(float(np.median(amplitude[own])), 1e-12)
+        missing = 1 - amplitude[own] / usual
+        there[own] = missing < max(1 - ABSENT, SPREADS * _noise(missing, sites.positions_px[own]))
+    count = min(AROUND + 1, len(there))
+    near = cKDTree(sites.positions_px).query(sites.positions_px, k=count)[1].reshape(len(there), count)
+    return np.asarray(there[near[:, 1:]].mean(1)) if count > 1 else there
+
+
+def _noise(values: NDArray[np.float64], positions: NDArray[np.float64]) -> float:
+    """Robust standard deviation of values, from each one's difference to its neighbour, so that rims do not count."""
+    if len(values) < 2:
+        return 0.0
+    neighbour = cKDTree(positions).query(positions, k=2)[1][:, 1]
+    return float(1.4826 * np.median(np.abs(values - values[neighbour])) / np.sqrt(2))
 
 
 def _relative(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
@@ -126,7 +127,7 @@ def fit_session(
     """
     if not match.accepted or match.pixel_size_A is None:
         raise ValueError(f"'{image.name}' must be matched before it can be simulated: {match.reason}")
-    base, size = optics or OpticsConfig(), match.pixel_size_A
+    image, base, size = mended(image), optics or OpticsConfig(), match.pixel_size_A
     split, rows, scan, spread, errors = _rows(image, match)
     rest = without_rows(split, rows)
     noise = measure_noise(split, rest, band_limit(base) * size)

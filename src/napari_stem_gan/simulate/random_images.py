@@ -38,6 +38,7 @@ def random_labelled(
     shape: tuple[int, int] = (256, 256),
     materials: tuple[Material, ...] = TMD,
     pixel_size_A: tuple[float, float] = (0.11, 0.26),
+    dose_e_per_A2: tuple[float, float] = (8e3, 4e5),
     edges: float = 0.12,
     islands: float = 0.08,
     amorphous: float = 0.04,
@@ -54,6 +55,8 @@ def random_labelled(
         Crystals to choose from.
     pixel_size_A
         Range of the pixel size.
+    dose_e_per_A2
+        Range of the dose.
     edges, islands, amorphous
         Probability of a rim or holes, of an island of a second layer (its defects have no labels), and of no crystal
         at all (``parameters["crystal"]`` is then False, and nothing is labelled).
@@ -70,7 +73,7 @@ def random_labelled(
         ideal = with_island(ideal, field, optics, rng)
     elif kind < islands + amorphous:
         ideal = without_order(ideal, rng)
-    return degrade(ideal, draw_degradation(rng, field.pixel_size_A), rng)
+    return degrade(ideal, draw_degradation(rng, field.pixel_size_A, dose_e_per_A2=dose_e_per_A2), rng)
 
 
 def with_island(

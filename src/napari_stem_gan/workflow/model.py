@@ -56,14 +56,18 @@ class SessionModel:
             If it is missing, damaged or another kind of model.
         """
         from napari_stem_gan.detect.finder import Finder
-        from napari_stem_gan.models import load_model
+        from napari_stem_gan.models import ModelFileError, load_model
         from napari_stem_gan.translate.cyclegan import CycleGAN
 
         state, file = load_model(path, kind="session")
         finder = {k.removeprefix("finder."): v for k, v in state.items() if k.startswith("finder.")}
         translate = {k.removeprefix("translate."): v for k, v in state.items() if k.startswith("translate.")}
         cyclegan = CycleGAN.from_state(translate, config=file.card.get("cyclegan_config"), device=device)
-        return cls(Finder.from_state(finder, device), cyclegan, dict(file.card.get("report", {})))
+        try:
+            return cls(Finder.from_state(finder, device), cyclegan, dict(file.card.get("report", {})))
+        except (RuntimeError, KeyError) as error:
+            sentence = f"the finder in '{file.path.name}' is of another version; run Adapt again"
+            raise ModelFileError(sentence) from error
 
 
 def load_finder(model: SessionModel | str | Path | None, device: str) -> Finder:
