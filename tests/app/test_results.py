@@ -87,6 +87,15 @@ def test_points_deleted_moved_and_added_by_hand_survive_the_slider(bench, image_
     assert len(points.features) == 3
 
 
+def test_points_stay_above_what_is_restored_later(bench, image_layer, finish):
+    workbench = bench()
+    finish(workbench, "detect")
+    finish(workbench, "restore")
+    layers = workbench.results.viewer.layers
+    order = [layers.index(workbench.results.find(image_layer, kind)) for kind in ("restored", "defects")]
+    assert layers.index(image_layer) < order[0] < order[1]
+
+
 def test_the_next_run_fills_the_same_layers(bench, image_layer, finish, make_napari_viewer):
     workbench = bench(viewer=make_napari_viewer())
     finish(workbench, "run")

@@ -39,6 +39,11 @@ def test_the_sentence_says_what_to_expect(answer):
     assert answer.sentence(0.5) == told.replace("~", "\u00a0")  # a line never breaks before a unit
 
 
+def test_next_to_nothing_is_told_as_zero():
+    nearly = KnownAnswer(np.ones(20), area_nm2=400.0, found=np.array([0.9, 0.99]))
+    assert "(0 to " in nearly.sentence(0.5)
+
+
 def test_images_are_counted_together_and_those_without_a_test_left_out(answer):
     whole = KnownAnswer.joined([answer, KnownAnswer(note="no lattice"), answer])
     assert (len(whole.planted), len(whole.false), whole.area_nm2) == (40, 6, 800.0)

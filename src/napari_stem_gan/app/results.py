@@ -16,6 +16,7 @@ from napari_stem_gan.app.layers import Source, geometry
 
 MARK = "napari-stem-gan"
 INVENTED, ERASED = "invented", "erased"
+BELOW_POINTS = ("restored", "probability")  # pictures of the source that its points belong on
 
 
 @dataclass
@@ -147,8 +148,17 @@ class ResultLayers:
         layer.metadata[MARK] = kind
         self._layers[id(source), kind] = (source, layer)
         self.viewer.add_layer(layer)
+        if kind in BELOW_POINTS:
+            self._put_below_points(source, layer)
         self.viewer.layers.selection = {one for one in selected if one in self.viewer.layers}
         return layer
+
+    def _put_below_points(self, source: Layer, layer: Layer) -> None:
+        """Move a new picture below our points on its source, which it would hide."""
+        layers = self.viewer.layers
+        above = [layers.index(one) for one in self.of_source(source) if isinstance(one, Points)]
+        if above:
+            layers.move(layers.index(layer), min(above))
 
 
 def place(layer: Layer, where: dict[str, Any]) -> None:

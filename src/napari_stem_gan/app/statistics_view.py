@@ -23,7 +23,7 @@ from napari_stem_gan.app.form import ConfigForm
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 
 GRID = "a grid of regions"
-HEADS = ("", "n", "expected", "per nm²", "interval", "sites")
+HEADS = ("", "n", "expected", "per nm²", "interval", "% of sites")
 STALE = "<i>Points or threshold changed since; press Count.</i>"
 
 
@@ -149,7 +149,7 @@ def density_table(found: Any) -> str:
     """Densities of the whole crystal as rich text, one row for each kind."""
     rows = ["".join(f"<th align='left'><small>{head}</small></th>" for head in HEADS)]
     for d in found.summary:
-        share = f"{d.percent_of_sites:.2g}&nbsp;%" if d.sites > 0 else ""
+        share = f"{d.percent_of_sites:.2g}" if d.sites > 0 else ""
         cells = (
             escape(d.defect), f"{d.count:g}", f"{d.expected_count:.1f}", f"{d.per_nm2:.2g}",
             f"{d.low_per_nm2:.2g}–{d.high_per_nm2:.2g}", share,

@@ -22,6 +22,7 @@ from napari_stem_gan.detect.intervals import binomial_interval, poisson_interval
 
 NO_BREAK = "\u00a0"  # a space that ties a number to its unit, so that a narrow panel does not part them
 AREA_NM2 = 100.0
+NOTHING = 1e-3  # false vacancies per 100 nm², one on 100 000 nm²
 LEVEL = 0.95
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -136,8 +137,10 @@ def _plain(expected: Expectation) -> dict[str, float | None]:
 
 
 def _number(value: float) -> str:
-    """Two digits, whole numbers above 10."""
-    return "unknown" if np.isnan(value) else f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    """Two digits, whole numbers above 10, and 0 for what is next to nothing."""
+    if np.isnan(value):
+        return "unknown"
+    return f"{value:.0f}" if value >= 10 or value < NOTHING else f"{value:.2g}"
 
 
 def _percent(share: float) -> str:
