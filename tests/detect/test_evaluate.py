@@ -46,6 +46,18 @@ def test_the_matching_is_the_best_one_to_one_assignment(seed):
     np.testing.assert_allclose(sorted(distances), expected)
 
 
+@pytest.mark.parametrize("gap", ["nan", ""])
+def test_rows_without_a_position_are_refused_whichever_file_they_are_in(tmp_path, gap):
+    truth = truth_file(tmp_path / "img_1.truth.csv", [(10, 10, "V_X"), (50, 50, "V_X")])
+    points = table([(10, 10), (50, np.nan)]).to_csv(tmp_path / "found.csv")
+    points.write_text(points.read_text().replace(",50.0000,,", f",50.0000,{gap},"), encoding="utf-8")
+    with pytest.raises(TableError, match=r"'found.csv' must have y_px and x_px in each row, got 1 without; mend"):
+        evaluate(points, truth)
+    lost = truth_file(tmp_path / "img_2.truth.csv", [("nan", 10, "V_X"), (5, "inf", "V_X"), (50, 50, "V_X")])
+    with pytest.raises(TableError, match=r"'img_2.truth.csv' must have .* got 2 without; mend"):
+        evaluate(table([(10, 10)]), lost)
+
+
 def test_two_points_on_one_vacancy_are_one_hit_and_one_false_point():
     assert evaluate_points(np.array([[5.0, 5.0], [5.0, 6.0]]), np.array([[5.0, 5.2]]), 2.0)[:3] == (1, 1, 0)
 

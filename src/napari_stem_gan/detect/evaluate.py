@@ -129,10 +129,15 @@ def evaluate(
     Raises
     ------
     TableError
-        If a file is not a table, no pixel size can be found, or a border is asked for and the size is not known.
+        If a file is not a table, a row has no position, no pixel size can be found, or a border is asked for and the
+        size is not known.
     """
     table, shapes = (points, {}) if isinstance(points, PointTable) else (read_points(points), image_shapes(points))
-    truths = [read_truth(t) for t in ([truth] if isinstance(truth, (str, Path)) else truth)]
+    files = [truth] if isinstance(truth, (str, Path)) else truth
+    truths = [read_truth(t) for t in files]
+    _check_places(table.positions_px, "points" if isinstance(points, PointTable) else Path(points).name)
+    for true, file in zip(truths, files, strict=True):
+        _check_places(true.positions_px, Path(file).name)
     window = _Window(border_px, size_px, shapes)
     if not truths:
         raise TableError("at least one table of true defects must be given; name it after the table of points")
@@ -145,6 +150,12 @@ def evaluate(
         true = true.where(window.inside(true.positions_px, name))
         scored[name] = _compare(rows, true, radius, (defect or "", kind or "")), radius
     return replace(_together(scored, radius_px or 0.0), warning=names_warning(table, truths, shapes))
+
+
+def _check_places(positions_px: NDArray[np.float64], name: str) -> None:
+    lost = int((~np.isfinite(positions_px).all(1)).sum())
+    if lost:
+        raise TableError(f"'{name}' must have y_px and x_px in each row, got {lost} without; mend or delete them")
 
 
 def _together(scored: Mapping[str, tuple[Comparison, float]], radius_px: float) -> Evaluation:
