@@ -37,7 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _answer(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads has read enough, as head has
+        with open(os.devnull, "w") as nowhere:  # or Python complains when it flushes at its end
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 1
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    words = list(arguments)
     if words == ["--version"]:
         sys.stdout.write(f"{__version__}\n")
         return 0
