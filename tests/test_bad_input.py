@@ -143,6 +143,31 @@ def test_bad_frame_of_a_stack_is_named(tmp_path: Path) -> None:
     refuses(tmp_path / "a.npy", "frame 1")
 
 
+def refuses_pixels(data: np.ndarray, match: str) -> None:
+    with pytest.raises(ImageError, match=match) as error:
+        STEMImage(data=data)
+    assert is_one_sentence(error), str(error.value)
+
+
+def test_complex_and_masked_arrays() -> None:
+    refuses_pixels(picture().astype(complex), "must hold real numbers, got complex128; take its modulus")
+    masked = np.ma.masked_array(picture(), picture() > 0.5)
+    refuses_pixels(masked, f"no masked pixels, got {masked.mask.sum()}; fill or crop them")
+    assert STEMImage(data=np.ma.masked_array(picture())).data.mean() == picture().mean()
+
+
+@pytest.mark.parametrize(("scale", "says"), [(3e-19, r"multiply them by 1e\+19"), (3e18, "multiply them by 1e-18")])
+def test_pixels_whose_squares_leave_float32(tmp_path: Path, scale: float, says: str) -> None:
+    np.save(tmp_path / "a.npy", picture() * np.float32(scale))
+    refuses(tmp_path / "a.npy", f"between 1e-15 and 1e\\+15, got 3e.*; {says}")
+
+
+def test_one_broken_pixel_of_any_value_is_no_reason_to_refuse() -> None:
+    data = picture()
+    data[3, 4] = 3e38
+    assert STEMImage(data=data).data[3, 4] == data[3, 4]
+
+
 # ---------------------------------------------------------------- units
 
 
@@ -162,6 +187,14 @@ def test_pixels_that_are_not_square(tmp_path: Path) -> None:
 def test_pixel_size_given_is_not_positive(tmp_path: Path, size: float) -> None:
     write_tif(tmp_path / "a.tif", picture())
     with pytest.raises(ImageError, match="pixel size must be positive") as error:
+        read_images(tmp_path / "a.tif", pixel_size_nm=size)
+    assert is_one_sentence(error)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e6])
+def test_pixel_size_given_is_of_no_microscope(tmp_path: Path, size: float) -> None:
+    write_tif(tmp_path / "a.tif", picture())
+    with pytest.raises(ImageError, match="pixel size must lie between 0.0001 and 1000 nm") as error:
         read_images(tmp_path / "a.tif", pixel_size_nm=size)
     assert is_one_sentence(error)
 

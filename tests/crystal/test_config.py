@@ -10,6 +10,18 @@ def test_a_pixel_size_that_is_not_positive_is_refused(size):
         MatchConfig(pixel_size_nm=size)
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e6])
+def test_a_pixel_size_of_no_microscope_is_refused(size):
+    with pytest.raises(ImageError, match=r"between 0.0001 and 1000 nm, got .* nm; give it in nm"):
+        MatchConfig(pixel_size_nm=size)
+
+
+@pytest.mark.parametrize("material", [None, 3])
+def test_a_material_that_is_no_name_is_refused(material):
+    with pytest.raises(TypeError, match="material must be a name, got .*; give e.g. 'WSe2'"):
+        MatchConfig(material=material)
+
+
 @pytest.mark.parametrize("values", [{"max_scale_error": 0.5}, {"max_scale_error": 0.0}, {"min_goodness": 1.5}])
 def test_impossible_match_settings_are_refused(values):
     with pytest.raises(ValueError, match="must lie between"):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from napari_stem_gan.crystal.planted import parse_planted
-from napari_stem_gan.image import ImageError
+from napari_stem_gan.image import check_pixel_size
 
 Stacking = Literal["2H", "3R", "AA"]
 LARGEST_SLOPE = 0.3
@@ -31,8 +31,10 @@ class MatchConfig:
     """Lowest goodness (0 to 1) of a match that is accepted."""
 
     def __post_init__(self) -> None:
-        if self.pixel_size_nm is not None and not 0 < self.pixel_size_nm < np.inf:
-            raise ImageError(f"pixel size must be positive, got {self.pixel_size_nm}; give it in nm, e.g. 0.02")
+        if not isinstance(self.material, str):
+            raise TypeError(f"material must be a name, got {self.material!r}; give e.g. 'WSe2', or 'auto' for any")
+        if self.pixel_size_nm is not None:
+            check_pixel_size(self.pixel_size_nm)
         if not 0 < self.max_scale_error < 0.5:
             raise ValueError(f"max_scale_error must lie between 0 and 0.5, got {self.max_scale_error}; try 0.12")
         if not 0 <= self.min_goodness <= 1:

@@ -51,7 +51,7 @@ def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None
     UnknownMaterial
         If the material has no preset.
     """
-    image = mended(image)
+    image = mended(image).in_brightness_unit()
     trial = Trial(image, spectrum(image.data), _nominal(image, config), config)
     auto = config.material.strip().lower() in ("", "auto")
     wanted = tuple(MATERIALS.values()) if auto else both_hands(get_material(config.material))
@@ -96,7 +96,7 @@ def snap(
     """
     crystal = get_material(material)
     _check_cell(lattice_vectors_px)
-    image = mended(image)
+    image = mended(image).in_brightness_unit()
     trial = Trial(image, spectrum(image.data), _nominal(image, config), config)
     found, nominal = trial.found, trial.nominal
     near = _around(found, _transposed_inverse(lattice_vectors_px))

@@ -188,7 +188,7 @@ class Finder:
 
     def candidates(self, image: STEMImage, match: LatticeMatch, config: DetectConfig) -> Candidates:
         """Places that may be defects and their features, for fitting a fusion; peaks where nothing was matched."""
-        image = mended(image)
+        image = mended(image).in_brightness_unit()
         frame, columns = _frame(image, match), self._columns(image, match)
         sites = None if columns is None else columns.inner
         return _candidates(self.heat(image.data, frame, sites, config), match, frame, columns)
@@ -224,7 +224,7 @@ class Finder:
         ValueError
             If there is neither a lattice nor a pixel size and a material.
         """
-        material, image = get_material(match.material), mended(image)
+        material, image = get_material(match.material), mended(image).in_brightness_unit()
         frame = _frame(image, match)
         columns = self._columns(image, match)
         if material.family != "tmd":

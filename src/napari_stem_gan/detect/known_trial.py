@@ -74,7 +74,7 @@ def known_answer(
     material = get_material(match.material)
     if material.layers > 1 or material.period_A or not any(c.role == "anion" for c in material.columns):
         return KnownAnswer(note=f"vacancies are planted into layers of one cell with anions, not into {material.label}")
-    part, lattice, corner = middle_of(mended(image), match)
+    part, lattice, corner = middle_of(mended(image).in_brightness_unit(), match)
     found = finder.find(part, lattice, config, stop=stop).points if points is None else _inside(points, part, corner)
     today = take_apart(part, lattice, fit_session(part, lattice), found)
     chosen = choose(today, found, rng)

@@ -146,13 +146,14 @@ class Restorer:
         Stopped
             If `stop` was set.
         """
-        raw = mended(image).data
+        mend = mended(image)
+        raw = mend.in_brightness_unit().data
         data = self.restore_array(raw, config, stop=stop, on_progress=on_progress)
         invented, erased = check_columns(raw, data, pixel_size_A=image.pixel_size_A)
         name, sha256 = (self.file.name, self.file.sha256) if self.file else ("", "")
         metadata = {**image.metadata, "restored_by": name}
         return Restored(
-            image=replace(image, data=data, metadata=metadata),
+            image=replace(image, data=data * np.float32(mend.brightness_unit), metadata=metadata),
             invented_px=invented,
             erased_px=erased,
             model=name,

@@ -31,6 +31,7 @@ from napari_stem_gan.simulate.fit_wander import fit_wander
 from napari_stem_gan.simulate.probe import band_limit
 
 Float = NDArray[np.float64]
+IN_IMAGE_UNITS = ("gain", "offset", "quantisation")
 DARK_MODEL_ERROR = 0.01  # of the brightness above the dark level: what lattice and rows leave in the noise
 DOSE_RANGE = (1.0, 5e7)
 PMT_SPREAD = 0.3
@@ -128,6 +129,7 @@ def fit_session(
     if not match.accepted or match.pixel_size_A is None:
         raise ValueError(f"'{image.name}' must be matched before it can be simulated: {match.reason}")
     image, base, size = mended(image), optics or OpticsConfig(), match.pixel_size_A
+    unit, image = image.brightness_unit, image.in_brightness_unit()
     split, rows, scan, spread, errors = _rows(image, match)
     rest = without_rows(split, rows)
     noise = measure_noise(split, rest, band_limit(base) * size)
@@ -142,6 +144,8 @@ def fit_session(
     errors |= {f"contamination_{name}": value for name, value in background.errors.items()}
     background = background.lifted(counted["pedestal"] / (probe.scale * probe.contrast))
     scan = replace(scan, **probe.smear)
+    detector = replace(detector, **{n: unit * getattr(detector, n) for n in IN_IMAGE_UNITS})
+    errors |= {n: unit * errors[n] for n in IN_IMAGE_UNITS if n in errors}
     return SessionFit(probe.optics, detector, scan, probe.contrast, background, errors, probe.column_ratios)
 
 
