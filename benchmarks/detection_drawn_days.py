@@ -5,12 +5,12 @@
 A day has one material, pixel size, probe with aberrations, dose (10⁴ to 10⁵ e/Å², evenly spaced in its logarithm),
 contamination (standard deviation 0 to 0.6 of an anion column), scan and detector; its images differ in place, defects
 and noise. Usual defects: 3 % single anion vacancies, few of every other kind, adatoms. Radius: half the distance of
-nearest columns. "Bound" is the best F1 that counting noise and contamination allow an observer who knows all other
-atoms, the probe and the power spectrum of the contamination, taken for Gaussian: images with and without the atom then
-differ by d' standard deviations (d'² = Σ |difference|² / power of noise and contamination, over all frequencies), which
-with the share of vacancies gives the best F1. "Balanced": F1 at the threshold that the confidences of the day's images
-call for (`detect/threshold.py`). `--adapt`: minutes to adapt to four more images of each day first; `--model`: a
-session's finder.
+nearest columns. "Bound" is the best F1 that noise of counting and readout, smear and contamination allow an observer
+who knows all other atoms, the probe and the power spectrum of the contamination, taken for Gaussian: images with and
+without the atom then differ by d' standard deviations (d'² = Σ |difference|² / power of noise and contamination, over
+all frequencies), which with the share of vacancies gives the best F1. "Balanced": F1 at the threshold that the
+confidences of the day's images call for (`detect/threshold.py`). `--adapt`: minutes to adapt to four more images of
+each day first; `--model`: a session's finder.
 Calibration error: mean difference of confidence and share of hits over ten bins of confidence, all candidate points.
 """
 
@@ -30,6 +30,7 @@ from napari_stem_gan.crystal.materials import Material, get_material
 from napari_stem_gan.crystal.structure import lattice_vectors_px
 from napari_stem_gan.degrade.config import log_uniform
 from napari_stem_gan.degrade.contamination import contamination_field
+from napari_stem_gan.degrade.fast_scan import smear
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.evaluate import summary
 from napari_stem_gan.detect.labels import kind_of
@@ -95,18 +96,27 @@ def draw_day(number: int, count: int, rng: np.random.Generator, order: np.ndarra
 
 
 def bound(day: Day) -> float:
-    """Best F1 of an observer limited by counting noise and contamination."""
+    """Best F1 of an observer limited by noise, smear and contamination."""
     full, less = with_and_without(day)
     detector = day.degradation.detector
     unit = float(column_contrast(torch.from_numpy(full.astype(np.float32))))
     light = full.mean() + day.degradation.contamination.amount * unit
     dose = detector.dose_e_per_A2 * day.pixel_size_A**2
-    noise = light / dose * (1 + detector.pmt_spread**2) + (detector.read_noise_e / dose) ** 2
-    difference = np.abs(np.fft.fft2(full - less)) ** 2 / full.size
-    distance = np.sqrt((difference / (noise + unit**2 * contamination_power(day, len(full)))).sum())
+    noise = light / dose * (1 + detector.pmt_spread**2) + detector.frames * (detector.read_noise_e / dose) ** 2
+    seen = smear_power(day, len(full))
+    difference = np.abs(np.fft.fft2(full - less)) ** 2 / full.size * seen
+    distance = np.sqrt((difference / (noise + unit**2 * contamination_power(day, len(full)) * seen)).sum())
     cut, share = np.linspace(-5, 40, 4000), USUAL.single_vacancy
     hits, false = share * norm.sf(cut - distance), (1 - share) * norm.sf(cut)
     return float((2 * hits / (hits + false + share)).max())
+
+
+def smear_power(day: Day, side: int) -> np.ndarray:
+    """Share of the power at each frequency of a square that the fast scan's smear leaves."""
+    scan, point = day.degradation.scan, torch.zeros(1, 1, side, side)
+    point[..., side // 2, side // 2] = 1.0
+    smeared = smear(point, *(torch.full((1, 1, 1, 1), v) for v in (scan.smear_px, scan.smear_lorentzian, scan.ringing)))
+    return np.abs(np.fft.fft2(smeared[0, 0].numpy())) ** 2
 
 
 def contamination_power(day: Day, side: int) -> np.ndarray:

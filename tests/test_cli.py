@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -38,6 +39,16 @@ def test_help_comes_from_a_fresh_process_with_exit_code_0() -> None:
     done = subprocess.run([sys.executable, "-m", "napari_stem_gan.cli", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "adapt" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_a_reader_that_has_read_enough_is_no_error(words: list[str]) -> None:
+    command = [sys.executable, "-m", "napari_stem_gan.cli", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.stderr == ""
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

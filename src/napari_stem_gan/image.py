@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 MIN_SIDE_PX = 32
 A_PER_NM = 10.0
-PIXEL_SIZE_NM = (1e-4, 1e3)  # from a hundredth of the smallest that show columns to far more than any that do
+PIXEL_SIZE_NM = (1e-4, 1e6)  # from a hundredth of the smallest that show columns to the largest of a scan with a lens
 BRIGHTNESS = (1e-15, 1e15)  # beyond, squares of pixels leave float32
 USUAL_BRIGHTNESS = (1e-3, 1e12)
 BRIGHT = 0.99  # share of pixels below a bright one: a broken one may be anything

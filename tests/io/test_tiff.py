@@ -59,6 +59,11 @@ def test_dots_per_inch_of_a_printer_are_no_pixel_size(tmp_path: Path) -> None:
     assert size_nm(path) is None
 
 
+def test_a_pixel_size_of_no_microscope_is_none(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", picture(), metadata={"PhysicalSizeX": 1e9, "PhysicalSizeY": 1e9, "unit": "nm"})
+    assert size_nm(tmp_path / "a.tif") is None
+
+
 def test_a_file_without_calibration_has_no_pixel_size(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", picture())
     assert size_nm(tmp_path / "a.tif") is None

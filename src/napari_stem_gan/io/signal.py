@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.image import A_PER_NM, ImageError, STEMImage
+from napari_stem_gan.image import A_PER_NM, PIXEL_SIZE_NM, ImageError, STEMImage
 
 A_PER_UNIT = {"pm": 0.01, "a": 1.0, "angstrom": 1.0, "nm": 10.0, "um": 1e4, "mm": 1e7, "cm": 1e8, "m": 1e10}
 UNIT_NAMES = {
@@ -73,7 +73,8 @@ class Signal:
                 warnings.warn(f"{text} ignored; give the pixel size in nm", stacklevel=4)
             return None
         y, x = (abs(scale) * factor for scale in self.scale)
-        if not (np.isfinite(y) and np.isfinite(x) and y > 0 and x > 0):
+        low, high = (limit * A_PER_NM for limit in PIXEL_SIZE_NM)
+        if not (low <= y <= high and low <= x <= high):  # not a number, or one that no microscope has
             return None
         if abs(y - x) > 0.02 * max(x, y):
             raise ImageError(
