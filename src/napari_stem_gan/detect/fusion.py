@@ -36,7 +36,7 @@ HIDDEN, BATCH = 16, 16384
 SITES = ("anion", "metal")
 DOUBT, ROUNDS, LARGEST_ODDS = 400.0, 50, 2.0
 RAREST = 3e-4  # a class with a smaller share was hardly seen
-COLD, WARM = (1e-2, 1e-5), (3e-3, 1e-2)  # rate of Adam, and pull to where it began
+COLD, WARM = (1e-2, 1e-5), (3e-3, 30.0)  # rate of Adam, and pull to where it began: a session has few sites
 
 
 @dataclass(frozen=True)
