@@ -44,8 +44,8 @@ def test_calibration_teaches_an_ignorant_finder_to_read_the_lattice(draw_crystal
         [collect(new_finder, d) for d in draw_many(draw_crystal, seeds)] for seeds in (range(4), range(10, 12))
     )
     fusion = calibrated(None, train, iterations=200)
-    assert score(fusion, held) > 0.9
-    assert score(fusion, held) > score(new_finder.fusion, held) + 0.15
+    assert score(fusion, held) > 0.98  # one that knows nothing but Bayes' theorem comes to 0.76
+    assert score(fusion, held) > score(new_finder.fusion, held) + 0.2
 
 
 def test_a_calibrated_finder_finds_planted_vacancies_within_half_a_pixel(draw_crystal, vacancies, new_finder):

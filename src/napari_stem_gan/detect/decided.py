@@ -143,7 +143,7 @@ def decided_example(finder: Finder, one: DecidedImage) -> DecidedExample:
     material, sites = get_material(one.match.material), one.match.sites(one.image.shape)
     cells = np.linalg.det(one.match.lattice_vectors_px) / np.linalg.det(material.cell)
     frame = make_frame(one.image.shape, material.constant_A * float(np.sqrt(abs(cells))))
-    heat = finder.heat(mended(one.image).data, frame, sites, SETTINGS)
+    heat = finder.heat(mended(one.image).in_brightness_unit().data, frame, sites, SETTINGS)
     places = frame.to_network(one.positions_px)
     targets = heat.maps * (1 - paint(frame.network_shape, places, ERASED_PX))
     for index, name in enumerate(FINDER_CLASSES):
