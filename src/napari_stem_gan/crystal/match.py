@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.advice import best_of, refused, with_doubt, with_hand, with_twins
 from napari_stem_gan.crystal.candidates import LEAST_SURPRISE, Trial, try_materials
 from napari_stem_gan.crystal.config import MatchConfig
@@ -20,6 +19,7 @@ from napari_stem_gan.crystal.rivals import with_rivals
 from napari_stem_gan.crystal.search import judge, refine
 from napari_stem_gan.crystal.spectrum import Spectrum, spectrum
 from napari_stem_gan.image import A_PER_NM, STEMImage
+from napari_stem_gan.prepare import prepare
 
 __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
@@ -51,7 +51,7 @@ def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None
     UnknownMaterial
         If the material has no preset.
     """
-    image = mended(image).in_brightness_unit()
+    image = prepare(image).image
     trial = Trial(image, spectrum(image.data), _nominal(image, config), config)
     auto = config.material.strip().lower() in ("", "auto")
     wanted = tuple(MATERIALS.values()) if auto else both_hands(get_material(config.material))
@@ -96,7 +96,7 @@ def snap(
     """
     crystal = get_material(material)
     _check_cell(lattice_vectors_px)
-    image = mended(image).in_brightness_unit()
+    image = prepare(image).image
     trial = Trial(image, spectrum(image.data), _nominal(image, config), config)
     found, nominal = trial.found, trial.nominal
     near = _around(found, _transposed_inverse(lattice_vectors_px))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
@@ -28,6 +27,7 @@ from napari_stem_gan.detect.labels import kind_of
 from napari_stem_gan.detect.patches import PatchPool, cut_patch
 from napari_stem_gan.detect.table import KEPT, REJECTED, PointTable
 from napari_stem_gan.image import STEMImage
+from napari_stem_gan.prepare import prepare
 
 NONE = "none"
 WEIGHT = 20  # simulated sites that one decision on a real image counts as
@@ -143,7 +143,7 @@ def decided_example(finder: Finder, one: DecidedImage) -> DecidedExample:
     material, sites = get_material(one.match.material), one.match.sites(one.image.shape)
     cells = np.linalg.det(one.match.lattice_vectors_px) / np.linalg.det(material.cell)
     frame = make_frame(one.image.shape, material.constant_A * float(np.sqrt(abs(cells))))
-    heat = finder.heat(mended(one.image).in_brightness_unit().data, frame, sites, SETTINGS)
+    heat = finder.heat(prepare(one.image).image.data, frame, sites, SETTINGS)
     places = frame.to_network(one.positions_px)
     targets = heat.maps * (1 - paint(frame.network_shape, places, ERASED_PX))
     for index, name in enumerate(FINDER_CLASSES):

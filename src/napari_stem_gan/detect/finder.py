@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import Material, get_material
@@ -30,6 +29,7 @@ from napari_stem_gan.detect.positions import ColumnFit, fit_columns
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
 from napari_stem_gan.models import ModelFileError, load_model
+from napari_stem_gan.prepare import prepare
 from napari_stem_gan.tiles import tile_apply
 from napari_stem_gan.training import autocast, best_device
 
@@ -188,7 +188,7 @@ class Finder:
 
     def candidates(self, image: STEMImage, match: LatticeMatch, config: DetectConfig) -> Candidates:
         """Places that may be defects and their features, for fitting a fusion; peaks where nothing was matched."""
-        image = mended(image).in_brightness_unit()
+        image = prepare(image).image
         frame, columns = _frame(image, match), self._columns(image, match)
         sites = None if columns is None else columns.inner
         return _candidates(self.heat(image.data, frame, sites, config), match, frame, columns)
@@ -224,7 +224,7 @@ class Finder:
         ValueError
             If there is neither a lattice nor a pixel size and a material.
         """
-        material, image = get_material(match.material), mended(image).in_brightness_unit()
+        material, image = get_material(match.material), prepare(image).image
         frame = _frame(image, match)
         columns = self._columns(image, match)
         if material.family != "tmd":

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import Sites
@@ -21,6 +20,7 @@ from napari_stem_gan.detect.known_images import FILLED, NEAR, Today, middle_of, 
 from napari_stem_gan.detect.points import LEAST_CRYSTALLINITY
 from napari_stem_gan.detect.table import PointTable
 from napari_stem_gan.image import A_PER_NM, STEMImage
+from napari_stem_gan.prepare import prepare
 from napari_stem_gan.simulate.fit import fit_session
 from napari_stem_gan.simulate.scene import PAIR_STACK_FACTOR
 
@@ -74,7 +74,7 @@ def known_answer(
     material = get_material(match.material)
     if material.layers > 1 or material.period_A or not any(c.role == "anion" for c in material.columns):
         return KnownAnswer(note=f"vacancies are planted into layers of one cell with anions, not into {material.label}")
-    part, lattice, corner = middle_of(mended(image).in_brightness_unit(), match)
+    part, lattice, corner = middle_of(prepare(image).image, match)
     found = finder.find(part, lattice, config, stop=stop).points if points is None else _inside(points, part, corner)
     today = take_apart(part, lattice, fit_session(part, lattice), found)
     chosen = choose(today, found, rng)

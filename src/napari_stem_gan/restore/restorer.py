@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.image import STEMImage
 from napari_stem_gan.models import ModelFile, ModelFileError, load_model
+from napari_stem_gan.prepare import prepare
 from napari_stem_gan.restore.cgrdn import CGRDN
 from napari_stem_gan.restore.config import CGRDNConfig, RestoreConfig
 from napari_stem_gan.restore.support import check_columns
@@ -146,14 +146,14 @@ class Restorer:
         Stopped
             If `stop` was set.
         """
-        mend = mended(image)
-        raw = mend.in_brightness_unit().data
+        ready = prepare(image)
+        raw = ready.image.data
         data = self.restore_array(raw, config, stop=stop, on_progress=on_progress)
         invented, erased = check_columns(raw, data, pixel_size_A=image.pixel_size_A)
         name, sha256 = (self.file.name, self.file.sha256) if self.file else ("", "")
         metadata = {**image.metadata, "restored_by": name}
         return Restored(
-            image=replace(image, data=data * np.float32(mend.brightness_unit), metadata=metadata),
+            image=replace(image, data=data * np.float32(ready.unit), metadata=metadata),
             invented_px=invented,
             erased_px=erased,
             model=name,

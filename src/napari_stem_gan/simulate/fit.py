@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.bad_pixels import mended
 from napari_stem_gan.crystal.config import DefectConfig
 from napari_stem_gan.crystal.match import LatticeMatch
 from napari_stem_gan.degrade.config import DetectorConfig, ScanConfig
 from napari_stem_gan.image import FloatImage, STEMImage
+from napari_stem_gan.prepare import prepare
 from napari_stem_gan.simulate.background import Background
 from napari_stem_gan.simulate.config import OpticsConfig
 from napari_stem_gan.simulate.fit_background import measure_background
@@ -128,8 +128,8 @@ def fit_session(
     """
     if not match.accepted or match.pixel_size_A is None:
         raise ValueError(f"'{image.name}' must be matched before it can be simulated: {match.reason}")
-    image, base, size = mended(image), optics or OpticsConfig(), match.pixel_size_A
-    unit, image = image.brightness_unit, image.in_brightness_unit()
+    ready, base, size = prepare(image), optics or OpticsConfig(), match.pixel_size_A
+    unit, image = ready.unit, ready.image
     split, rows, scan, spread, errors = _rows(image, match)
     rest = without_rows(split, rows)
     noise = measure_noise(split, rest, band_limit(base) * size)
