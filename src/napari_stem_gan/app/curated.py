@@ -108,6 +108,11 @@ class CuratedLayers:
         every = [(one.points.columns, one.points.rows(self.threshold)) for one, _ in self.each()]
         return [str(name) for columns, rows in every for name in columns["defect"][rows]]
 
+    def kept_below(self) -> int:
+        """How many points count only because the user accepted them: they are less sure than the threshold."""
+        every = [(one.points.columns, one.points.rows(self.threshold)) for one, _ in self.each()]
+        return sum(int((np.asarray(c["confidence"], float)[rows] < self.threshold).sum()) for c, rows in every)
+
     def decide(self, layer: Points, indices: Sequence[int], decision: str) -> bool:
         """Give points of a layer, by their index in it, a decision; False if that changes nothing."""
         one = self.of_layer(layer)

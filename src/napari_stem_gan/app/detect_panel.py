@@ -8,7 +8,6 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -22,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_stem_gan.app.curation_row import CurationRow
 from napari_stem_gan.app.fold import Fold
 from napari_stem_gan.app.jobs import Outcome
+from napari_stem_gan.app.model_box import ModelBox
 from napari_stem_gan.app.panel import StepPanel
 from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.symbols import legend
@@ -38,14 +38,13 @@ BALANCE = (
 )
 MEASURED = "Measured on vacancies planted into these images, and on them without their defects"
 BY_CONFIDENCE = "By the confidences of all candidates, of every kind of defect"
-SESSION, SHIPPED, FILE = "this session's adapted model", "as shipped", "Choose a file…"
 
 
 class DetectPanel(StepPanel):
     """Form of `DetectConfig` with a slider for the threshold.
 
     `threshold_changed` carries the new threshold, `save_requested` the path of a CSV; `balance_requested` asks for
-    the balanced threshold.
+    the balanced threshold, and `remarked` says how many points count whenever that may have changed.
     """
 
     step = "detect"
@@ -55,6 +54,7 @@ class DetectPanel(StepPanel):
     threshold_changed = Signal(float)
     save_requested = Signal(str)
     balance_requested = Signal()
+    remarked = Signal(str)
 
     @classmethod
     def default(cls) -> DetectConfig:
@@ -62,7 +62,6 @@ class DetectPanel(StepPanel):
         return DetectConfig()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self._session_model: Any = None
         self._answer: KnownAnswer | None = None
         self._balanced: ExpectedScores | None = None
         self._threshold = DetectConfig().threshold
@@ -98,23 +97,35 @@ class DetectPanel(StepPanel):
 
     def model(self) -> Any:
         """What to detect with: the session's model, a name or a path, or None for the shipped finder."""
-        choice = self.models.currentData()
-        return self._session_model if choice == SESSION else choice
+        return self.models.value()
 
     def show_outcome(self, outcome: Outcome) -> str:
-        """Offer the session's model and the CSV."""
+        """Offer the session's model; how many points there are is said where they are shown."""
         if outcome.model is not None:
-            self._session_model = outcome.model
-            self.list_models(choose=SESSION)
-        if outcome.detections is None:
-            return ""
-        self._answer, self._linked_at = outcome.known_answer, self._threshold
-        self._show_threshold()
-        count = sum(len(one.points.filter(self._threshold)) for one in outcome.detections)
-        return f"{count} point{'s' if count != 1 else ''} above {self._threshold:.2f}"
+            self.models.set_session_model(outcome.model)
+        if outcome.detections is not None:
+            self._answer, self._linked_at = outcome.known_answer, self._threshold
+            self._show_threshold()
+        return ""
 
-    def show_points(self, defects: Sequence[str], tracks: str = "") -> None:
-        """Show the legend with counts, and for a stack what happened over its frames."""
+    def reset(self) -> None:
+        """Back to the defaults; the points follow the slider."""
+        super().reset()
+        self.threshold_changed.emit(self._threshold)
+
+    def show_points(self, defects: Sequence[str], tracks: str = "", *, kept_below: int = 0) -> None:
+        """Show the legend with counts, and for a stack what happened over its frames.
+
+        Parameters
+        ----------
+        defects
+            Name of each point that counts.
+        tracks
+            What happened to them over the frames of a stack.
+        kept_below
+            How many of them are below the threshold, but were accepted.
+        """
+        self.remarked.emit(count_text(len(defects), kept_below, self._threshold))
         moved = f", linked at {self._linked_at:.2f}; Start links anew" if self._linked_at != self._threshold else ""
         lines = [legend(defects) if defects else "No point above the threshold.", tracks and tracks + moved]
         self.save.setEnabled(True)
@@ -130,26 +141,6 @@ class DetectPanel(StepPanel):
         """Say whether there are candidates to balance the threshold on."""
         self.balance.setEnabled(allowed)
 
-    def list_models(self, choose: str | None = None) -> None:
-        """List the models anew: the session's, the shipped one, saved ones, a file."""
-        from napari_stem_gan.models import list_models, weights_folder
-
-        keep = choose or self.models.currentData()
-        files = [file for file in list_models() if file.kind in ("finder", "session")]
-        files = [file for file in files if file.path.parent != weights_folder()]
-        self.models.blockSignals(True)
-        self.models.clear()
-        self.models.addItem(SHIPPED, None)
-        if self._session_model is not None:
-            self.models.insertItem(0, SESSION, SESSION)
-        for file in files:
-            self.models.addItem(file.name, str(file.path))
-        if keep is not None and self.models.findData(keep) < 0:
-            self.models.addItem(str(keep), keep)
-        self.models.addItem(FILE, FILE)
-        self.models.setCurrentIndex(max(0, self.models.findData(keep)))
-        self.models.blockSignals(False)
-
     def _build(self) -> None:
         super()._build()
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -164,13 +155,7 @@ class DetectPanel(StepPanel):
         line.addWidget(self.slider)
         line.addWidget(self.number)
         line.addWidget(self.balance)
-        self.models = QComboBox()
-        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.models.setMinimumContentsLength(16)
-        self.models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.models.setToolTip("The network that finds the defects")
-        self.models.addItem(SHIPPED, None)
-        self.models.addItem(FILE, FILE)
+        self.models = ModelBox()
         rows = QFormLayout()
         self.expected = QLabel()
         self.expected.setWordWrap(True)
@@ -193,7 +178,6 @@ class DetectPanel(StepPanel):
     def _connect(self) -> None:
         super()._connect()
         self.slider.valueChanged.connect(self._on_slider)
-        self.models.activated.connect(self._on_model)
         self.balance.clicked.connect(self.balance_requested)
         self.save.clicked.connect(self._on_save)
         self.statistics.form.changed.connect(self.changed)
@@ -222,14 +206,14 @@ class DetectPanel(StepPanel):
             return self._balanced.sentence, BY_CONFIDENCE
         return "", ""
 
-    def _on_model(self, index: int) -> None:
-        if self.models.itemData(index) != FILE:
-            return
-        path, _ = QFileDialog.getOpenFileName(self, "Choose a model", "", "Models (*.safetensors)")
-        self.models.setCurrentIndex(0)
-        self.list_models(choose=path or None)
-
     def _on_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save points", "points.csv", "Points in nm (*.csv)")
         if path:
             self.save_requested.emit(path if path.lower().endswith(".csv") else f"{path}.csv")
+
+
+def count_text(count: int, kept_below: int, threshold: float) -> str:
+    """How many points count, e.g. ``85 points above 0.50`` or ``85 points above 0.50, 2 accepted below``."""
+    above = count - kept_below
+    more = f", {kept_below} accepted below" if kept_below else ""
+    return f"{above} point{'s' if above != 1 else ''} above {threshold:.2f}{more}"

@@ -76,4 +76,5 @@ class PointTools(QObject):
     def _show(self, defects: list[str]) -> None:
         self._allow_balance()
         if self._results.of_kind("defects"):
-            self._panel.show_points(defects, follow_tracks(self._results))
+            below = self._results.curated.kept_below()
+            self._panel.show_points(defects, follow_tracks(self._results), kept_below=below)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REDRAW_MS = 200
 STEPS = 1000
+ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
 
 
 class ProgressPanel(QWidget):
@@ -26,6 +27,7 @@ class ProgressPanel(QWidget):
         self._latest: Any = None
         self._preview: Any = None
         self._stage, self._stage_start, self._start = "", 0.0, 0.0
+        self._ended: tuple[Ending, str, str] | None = None
         self._build()
         self._timer = QTimer(self)
         self._timer.setInterval(REDRAW_MS)
@@ -34,7 +36,7 @@ class ProgressPanel(QWidget):
     def begin(self, title: str) -> None:
         """Empty the panel for a new job."""
         self.curves.clear()
-        self._latest = self._preview = None
+        self._latest = self._preview = self._ended = None
         self._stage = ""
         self._start = self._stage_start = time.monotonic()
         if self.graphs is not None:
@@ -57,8 +59,18 @@ class ProgressPanel(QWidget):
         if progress.preview is not None:
             self._preview = progress.preview
 
-    def end(self, ending: Ending, message: str) -> None:
-        """Land the bar, whatever the ending."""
+    def end(self, ending: Ending, told: str, more: str = "") -> None:
+        """Land the bar, whatever the ending.
+
+        Parameters
+        ----------
+        ending
+            How the job ended.
+        told
+            What it found, or why it failed.
+        more
+            Where its files are.
+        """
         self._timer.stop()
         self.redraw()
         self.bar.setRange(0, STEPS)
@@ -66,8 +78,15 @@ class ProgressPanel(QWidget):
             self.bar.setValue(STEPS)
         elif self._latest is None:
             self.bar.setValue(0)
-        seconds = time.monotonic() - self._start
-        self.message.setText(f"{message} ({clock(seconds)})")
+        self._ended = (ending, more, clock(time.monotonic() - self._start))
+        self.retell(told)
+
+    def retell(self, told: str) -> None:
+        """Say anew what the last job found, after the user changed it; nothing while a job is running."""
+        if self._ended is not None:
+            ending, more, spent = self._ended
+            found = " · ".join(text for text in (told, more) if text)
+            self.message.setText(f"{': '.join(part for part in (ENDINGS[ending], found) if part)} ({spent})")
 
     def redraw(self) -> None:
         """Draw what has come in since the last tick."""

@@ -236,7 +236,7 @@ class Shell(QWidget):
                 if section is not self.sender():
                     section.set_open(False)
             if self.current() == "detect":
-                self.panels["detect"].list_models()
+                self.panels["detect"].models.refresh()
         self.changed.emit()
 
 

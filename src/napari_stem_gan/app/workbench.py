@@ -24,7 +24,6 @@ from napari_stem_gan.app.tools import Tools
 from napari_stem_gan.app.worker import Bridge, Ending
 
 TOLD_BY = {"run": "detect", "snap": "match"}  # the panel whose remark ends the job
-ENDINGS = {Ending.DONE: "Done", Ending.STOPPED: "Stopped", Ending.FAILED: "Failed"}
 
 
 class Workbench(QWidget):
@@ -49,8 +48,7 @@ class Workbench(QWidget):
         self.load_workflow = load_workflow
         self._session = self._find_session(napari_viewer)
         self._running: Request | None = None
-        self._step = ""
-        self._ending_text = ""
+        self._step = self._told_by = self._told = ""
         self._build()
         self._connect()
         Workbench._open.add(self)
@@ -102,7 +100,7 @@ class Workbench(QWidget):
         request = replace(self._request(), **more)
         for panel in self.shell.panels.values():
             panel.keep()
-        self._step, self._running, self._ending_text = step, request, ""
+        self._step, self._running, self._told_by, self._told = step, request, "", ""
         self._session.match_config = request.configs["match"]
         self.shell.progress.begin("Run all" if step == "run" else step.capitalize())
         Workbench._busy.add(self)
@@ -169,8 +167,9 @@ class Workbench(QWidget):
             panels["simulate"].save_requested.connect(self._on_save_simulated)
         if "detect" in panels:
             panels["detect"].curation.load_requested.connect(self._on_load)
+            panels["detect"].remarked.connect(self._on_remarked)
         if "adapt" in panels and "detect" in panels:
-            panels["adapt"].model_saved.connect(self._on_model_saved)
+            panels["adapt"].model_saved.connect(panels["detect"].models.refresh)
 
     def _find_session(self, viewer: Any) -> Session:
         shared = [other._session for other in Workbench._open if other.viewer is viewer]
@@ -195,10 +194,10 @@ class Workbench(QWidget):
             self.lattice.show_outcome(outcome)
         remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
         self.shell.show_remarks(remarks)
+        self._told_by = TOLD_BY.get(outcome.step, outcome.step)
+        self._told = remarks.get(self._told_by, "")
         if outcome.detections is not None and self.tools.points is not None:
             self.tools.points.show_legend()
-        told = TOLD_BY.get(outcome.step, outcome.step)
-        self._ending_text = " · ".join(text for text in [remarks.get(told, ""), self._folder_text()] if text)
         if outcome.step == "run":
             self.shell.open_section("detect")
 
@@ -206,13 +205,19 @@ class Workbench(QWidget):
         folder = self._running.folder if self._running is not None and self._step in ("run", "save") else None
         return "" if folder is None else f"files in {folder}"
 
+    def _on_remarked(self, remark: str) -> None:
+        """Keep what was said of the points true as they are filtered and decided on."""
+        self.shell.show_remarks({"detect": remark})
+        if self._told_by == "detect":
+            self._told = remark
+            self.shell.progress.retell(remark)
+
     def _on_failed(self, sentence: str) -> None:
-        self._ending_text = sentence
+        self._told = sentence
         show_error(sentence)
 
     def _on_ended(self, ending: Ending) -> None:
-        text = ": ".join(part for part in (ENDINGS[ending], self._ending_text) if part)
-        self.shell.progress.end(ending, text)
+        self.shell.progress.end(ending, self._told, self._folder_text() if self._told_by else "")
         self._running = None
         self.shell.set_running(False)
         Workbench._busy.discard(self)
@@ -233,9 +238,6 @@ class Workbench(QWidget):
 
     def _on_save_simulated(self, folder: Path) -> None:
         self.start("save", simulated=tuple(self._session.simulated), folder=folder)
-
-    def _on_model_saved(self, path: str) -> None:
-        self.shell.panels["detect"].list_models()
 
     def calibrate(self, corrected: list[tuple[Source, float]]) -> None:
         """Write corrected pixel sizes (nm) into the scale of the layers; our results follow."""
