@@ -234,3 +234,18 @@ def test_interrupting_ends_with_130_and_writes_nothing(
     assert main(words) == 130
     assert list(tmp_path.iterdir()) == []
     assert "error: stopped" in capsys.readouterr().err
+
+
+def test_detect_says_where_the_network_worked_alone(
+    sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(128, 128))
+    write_image(tmp_path / "noise.tif", STEMImage(data=noise, pixel_size_A=0.205))
+    words = ("detect", sample_file, tmp_path / "noise.tif", "--material", "WSe2", "--no-average-flips")
+    words = (*words, "--out", tmp_path / "points.csv")
+    result = answer(capsys, *words)
+    (sentence,) = result["without_lattice"]
+    assert sentence.startswith("'noise' has no lattice, so the network worked alone there, unchecked: no periodic")
+    assert (result["images"], result["matched"]) == (2, 1)
+    assert main([*map(str, words)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"warning: {sentence}"

@@ -94,3 +94,10 @@ def test_every_image_gets_a_picture_that_the_report_shows(tmp_path: Path) -> Non
 
 def test_nothing_but_report_and_pictures_is_written(tmp_path: Path) -> None:
     assert set(write_report(make_session(), tmp_path)) == set(tmp_path.iterdir())
+
+
+def test_images_on_which_the_network_worked_alone_are_named_before_every_number() -> None:
+    session = make_session()
+    session.report["without_lattice"] = ["'b' has no lattice, so the network worked alone there"]
+    text = report_text(session, [])
+    assert text.index("**'b' has no lattice, so the network worked alone there.**") < text.index("| image |")

@@ -117,3 +117,28 @@ def test_images_are_not_changed_by_the_steps(images, matches, model):
     consume(detect(images, matches, FAST, model=model, device="cpu"))
     for image, data in zip(images, before, strict=True):
         np.testing.assert_array_equal(image.data, data)
+
+
+def test_an_image_without_a_lattice_takes_the_sessions_material(images):
+    plain = [replace(image, name=f"{i}") for i, image in enumerate(images)]
+    noise = replace(images[0], name="noise", data=np.random.default_rng(0).normal(size=(160, 176)))
+    found = consume(match_images([*plain, noise], MatchConfig()))
+    assert [m.accepted for m in found] == [True, True, False]
+    assert found[2].material == found[0].material
+
+
+def test_the_network_alone_finds_defects_where_match_found_no_lattice(images, matches):
+    lost = [replace(m, accepted=False, reason="too dark") for m in matches]
+    found = consume(detect(images, lost, FAST, device="cpu"))
+    assert sum(len(one.points.filter(0.5)) for one in found) >= 3
+    assert all("alone" in one.note for one in found)
+
+
+def test_a_session_in_which_neither_match_nor_the_network_finds_anything_is_refused(images, matches):
+    noise = replace(images[0], data=np.random.default_rng(0).normal(size=(160, 176)))
+    lost = replace(matches[0], accepted=False, reason="no periodic structure was found")
+    says = "no image could be matched, and the network alone found no defect: no periodic structure was found;"
+    with pytest.raises(ValueError, match=says):
+        consume(detect([noise], [lost], FAST, device="cpu"))
+    beside = consume(detect([noise, images[1]], [lost, matches[1]], FAST, device="cpu"))
+    assert len(beside[0].points) == 0

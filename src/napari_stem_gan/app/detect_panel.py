@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -22,7 +23,7 @@ from napari_stem_gan.app.curation_row import CurationRow
 from napari_stem_gan.app.fold import Fold
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.model_box import ModelBox
-from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.panel import WARNING_SIGN, StepPanel
 from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.symbols import legend
 from napari_stem_gan.detect.config import BALANCED, DetectConfig
@@ -64,6 +65,8 @@ class DetectPanel(StepPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         self._answer: KnownAnswer | None = None
         self._balanced: ExpectedScores | None = None
+        self._alone: list[str] = []
+        self._unmatched = ""
         self._threshold = DetectConfig().threshold
         self._linked_at = self._threshold
         super().__init__(parent)
@@ -105,6 +108,7 @@ class DetectPanel(StepPanel):
             self.models.set_session_model(outcome.model)
         if outcome.detections is not None:
             self._answer, self._linked_at = outcome.known_answer, self._threshold
+            self._alone, self._unmatched = network_alone(outcome), unmatched_text(outcome.matches or [])
             self._show_threshold()
         return ""
 
@@ -125,9 +129,11 @@ class DetectPanel(StepPanel):
         kept_below
             How many of them are below the threshold, but were accepted.
         """
-        self.remarked.emit(count_text(len(defects), kept_below, self._threshold))
+        count = count_text(len(defects), kept_below, self._threshold)
+        self.remarked.emit(f"{WARNING_SIGN} {count}, {self._unmatched}" if self._unmatched else count)
         moved = f", linked at {self._linked_at:.2f}; Start links anew" if self._linked_at != self._threshold else ""
         lines = [legend(defects) if defects else "No point above the threshold.", tracks and tracks + moved]
+        lines += [f"{WARNING_SIGN} {escape(sentence)}." for sentence in self._alone]
         self.save.setEnabled(True)
         self.show_result("<br>".join(line for line in lines if line))
 
@@ -210,6 +216,21 @@ class DetectPanel(StepPanel):
         path, _ = QFileDialog.getSaveFileName(self, "Save points", "points.csv", "Points in nm (*.csv)")
         if path:
             self.save_requested.emit(path if path.lower().endswith(".csv") else f"{path}.csv")
+
+
+def network_alone(outcome: Outcome) -> list[str]:
+    """The workflow's sentences on images where the network worked alone, without a lattice."""
+    from napari_stem_gan.workflow import without_lattice
+
+    pairs = outcome.per_source(outcome.matches or [])
+    every = [(source.name, match) for source, matches in pairs for match in matches]
+    return without_lattice([name for name, _ in every], [match for _, match in every])
+
+
+def unmatched_text(matches: Sequence[Any]) -> str:
+    """E.g. ``1 of 3 images without a lattice``, or an empty string."""
+    lost = sum(not match.accepted for match in matches)
+    return f"{lost} of {len(matches)} image{'s' if len(matches) != 1 else ''} without a lattice" if lost else ""
 
 
 def count_text(count: int, kept_below: int, threshold: float) -> str:

@@ -21,7 +21,14 @@ from napari_stem_gan.cli.images import matched, read
 from napari_stem_gan.cli.options import config_from
 from napari_stem_gan.cli.progress import Job
 from napari_stem_gan.cli.tables import check_images, decided_points
-from napari_stem_gan.cli.texts import left_out, match_text, statistics_lines, threshold_lines, with_warning
+from napari_stem_gan.cli.texts import (
+    left_out,
+    match_text,
+    statistics_lines,
+    threshold_lines,
+    warning_lines,
+    with_warning,
+)
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
@@ -116,18 +123,19 @@ def detect(options: Any, job: Job) -> Answer:
     """Find defects and write them as CSV."""
     prepare_folder(options.out.parent)
     images, matches = matched(options.images, options, job)
-    if not any(found.accepted for found in matches):
-        raise ValueError(f"no image could be matched: {matches[0].reason}; check the material and the pixel size")
     config = config_from(DetectConfig, options)
     steps = workflow.detect(images, matches, config, model=options.model, device=options.device, stop=job.stop)
     detections = job.finish(steps)
     configs = [config_from(MatchConfig, options), config]
     table = workflow.write_table(options.out, images, matches, detections, configs=configs, model=options.model)
-    searched = sum(found.accepted for found in matches)
     tables = [one.points for one in detections]
+    searched = sum(found.accepted or len(points) > 0 for found, points in zip(matches, tables, strict=True))
     lines = [f"{len(table)} defects on {searched} of {len(images)} images are in {options.out}"]
     lines += threshold_lines(config.threshold, tables)
-    result = {"points": len(table), "images": len(images), "matched": searched, "out": str(options.out)}
+    result = {"points": len(table), "images": len(images), "out": str(options.out)}
+    result["matched"] = sum(found.accepted for found in matches)
+    result["without_lattice"] = alone = workflow.without_lattice([image.name for image in images], matches)
+    lines += warning_lines(alone)
     result["threshold"] = threshold = threshold_of(config.threshold, tables)
     if config.known_answer:
         where = {"model": options.model, "device": options.device, "seed": options.seed, "stop": job.stop}
@@ -197,6 +205,7 @@ def run(options: Any, job: Job) -> Answer:
     result["threshold"] = done.threshold
     lines = [f"{len(done.table)} defects on {len(images)} images; table, pictures and report are in {folder}"]
     lines += threshold_lines(config.detect.threshold, [one.points for one in done.detections])
+    lines += warning_lines(done.report["without_lattice"])
     return with_warning("\n".join(lines), done.report.get("adapt", {})), result
 
 

@@ -34,7 +34,12 @@ def match_text(values: Mapping[str, Any]) -> str:
 
 def with_warning(text: str, report: Mapping[str, Any]) -> str:
     """A text, and below it the warning of an adaptation if there is one."""
-    return f"{text}\nwarning: {report['warning']}" if report.get("warning") else text
+    return "\n".join([text, *warning_lines([report["warning"]] if report.get("warning") else [])])
+
+
+def warning_lines(sentences: Iterable[str]) -> list[str]:
+    """A line for each thing that speaks against a result."""
+    return [f"warning: {sentence}" for sentence in sentences]
 
 
 def statistics_lines(found: Statistics) -> list[str]:

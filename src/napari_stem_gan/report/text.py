@@ -71,6 +71,7 @@ def report_text(
         f"{len(result.table)} defects on {len(result.images)} images. Every point is in `points.csv` (nm and pixels); "
         "hashes, settings and versions are in `points.json`.",
         *_warning(result.report.get("adapt", {})),
+        *(f"**{sentence}.**" for sentence in result.report.get("without_lattice", ())),
         _image_table(result),
         *([_defect_table(result)] if statistics is None else statistics_text(statistics, plots)),
         *_known_answer(result.report.get("known_answer", {})),

@@ -14,6 +14,7 @@ from napari_stem_gan.workflow.output import provenance, write_table
 from napari_stem_gan.workflow.point_statistics import by_polygons, crystal_areas, statistics, write_statistics
 from napari_stem_gan.workflow.progress import Progress, Steps, consume
 from napari_stem_gan.workflow.sample import describe, sample_images
+from napari_stem_gan.workflow.session import without_lattice
 from napari_stem_gan.workflow.simulated import SimulatedSession, truth_table, write_simulated
 from napari_stem_gan.workflow.tables import on_images, read_points
 
@@ -43,6 +44,7 @@ __all__ = [
     "snap_image",
     "statistics",
     "truth_table",
+    "without_lattice",
     "write_simulated",
     "write_statistics",
     "write_table",

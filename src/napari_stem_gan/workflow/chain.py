@@ -25,7 +25,7 @@ from napari_stem_gan.workflow.matching import match_images
 from napari_stem_gan.workflow.model import SessionModel, load_finder
 from napari_stem_gan.workflow.point_statistics import Divide
 from napari_stem_gan.workflow.progress import Progress, Steps, check
-from napari_stem_gan.workflow.session import accepted, fit_images
+from napari_stem_gan.workflow.session import accepted, fit_images, refuse_nothing, without_lattice
 from napari_stem_gan.workflow.simulated import SimulatedSession, plain_name
 
 if TYPE_CHECKING:
@@ -108,12 +108,14 @@ def detect(
 ) -> Steps[list[Detection]]:
     """Find the defects of every image, linked over the frames of a stack; `model` None takes the shipped finder.
 
+    On images without a lattice the network works alone, if it knows the material; `without_lattice` says which.
+
     Raises
     ------
     ModelFileError
         If the model cannot be used.
     ValueError
-        If an image shows another material than the one given.
+        If an image shows another material than the one given, or no image has a lattice and nothing was found.
     """
     from napari_stem_gan.detect.tracks import track_stacks
 
@@ -125,6 +127,7 @@ def detect(
             raise ValueError(f"'{image.name}' must show {lattice.material}: {lattice.reason}; choose the material")
         yield Progress(stage="detect", fraction=index / len(images), message=f"looking for defects in {image.name}")
         found.append(finder.find(image, lattice, config, stop=stop))
+    refuse_nothing(matches, sum(len(one.points) for one in found))
     threshold = threshold_of(config.threshold, [one.points for one in found])
     tables = track_stacks(images, matches, [one.points for one in found], threshold=threshold)
     found = [replace(one, points=table) for one, table in zip(found, tables, strict=True)]
@@ -188,7 +191,8 @@ def run(
     translated = [model.translate(labelled) for labelled in simulated]
     detections = yield from detect(images, matches, config.detect, model=model, device=device, stop=stop)
     threshold = threshold_of(config.detect.threshold, [d.points for d in detections])
-    report: dict[str, Any] = {"adapt": model.report}
+    alone = without_lattice([image.name for image in images], matches)
+    report: dict[str, Any] = {"adapt": model.report, "without_lattice": alone}
     answer = None
     if config.detect.known_answer:
         answer = yield from known_answer(

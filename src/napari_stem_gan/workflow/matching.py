@@ -21,6 +21,8 @@ def match_images(
 ) -> Steps[list[LatticeMatch]]:
     """Match every image; with material ``auto`` the session's images agree on one material.
 
+    Images without a lattice take the session's material too, so that the network knows what to look for on them.
+
     Raises
     ------
     ImageError
@@ -39,6 +41,9 @@ def match_images(
     if config.material == "auto" and len(votes) > 1:
         config = replace(config, material=votes.most_common(1)[0][0])
         found = [match(image, config, stop=stop) for image in images]
+    elif config.material == "auto" and votes:
+        config = replace(config, material=next(iter(votes)))
+        found = [m if m.accepted else match(i, config, stop=stop) for i, m in zip(images, found, strict=True)]
     good = sum(m.accepted for m in found)
     yield Progress(stage="match", fraction=1.0, message=f"{good} of {len(images)} images matched")
     return found

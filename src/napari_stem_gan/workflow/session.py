@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_stem_gan.simulate.fit import SessionFit
 
 MOST_FITS = 6
+MOST_FRAMES_NAMED = 5
 Matched = Sequence[tuple[STEMImage, LatticeMatch]]
 
 
@@ -31,6 +32,42 @@ def accepted(images: Sequence[STEMImage], matches: Sequence[LatticeMatch]) -> li
         reason = matches[0].reason if matches else "there is no image"
         raise ValueError(f"no image could be matched: {reason}; check the material and the pixel size")
     return good
+
+
+def without_lattice(names: Sequence[str], matches: Sequence[LatticeMatch]) -> list[str]:
+    """Where the network works alone: a sentence for each image or stack that Match refused, with its reason.
+
+    Parameters
+    ----------
+    names
+        Name of each image; the frames of a stack share one, in their order.
+    matches
+        Their lattices.
+    """
+    told = []
+    for name in dict.fromkeys(names):
+        frames = [match for own, match in zip(names, matches, strict=True) if own == name]
+        lost = [index for index, match in enumerate(frames) if not match.accepted]
+        if lost:
+            reason = frames[lost[0]].reason
+            where = _frames_text(lost, len(frames))
+            told.append(f"'{name}'{where} has no lattice, so the network worked alone there, unchecked: {reason}")
+    return told
+
+
+def _frames_text(lost: Sequence[int], count: int) -> str:
+    """E.g. `` (frames 0, 3 of 12)``; nothing for a single image."""
+    if count == 1:
+        return ""
+    named = ", ".join(map(str, lost[:MOST_FRAMES_NAMED])) + (" …" if len(lost) > MOST_FRAMES_NAMED else "")
+    return f" (frame{'s' if len(lost) > 1 else ''} {named} of {count})"
+
+
+def refuse_nothing(matches: Sequence[LatticeMatch], candidates: int) -> None:
+    """Raise ValueError where neither Match nor the network alone found anything that could be trusted."""
+    if matches and not candidates and not any(match.accepted for match in matches):
+        why = f"{matches[0].reason}; check the material and the pixel size"
+        raise ValueError(f"no image could be matched, and the network alone found no defect: {why}")
 
 
 def fit_images(
