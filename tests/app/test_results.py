@@ -177,3 +177,26 @@ def test_no_point_at_all_is_an_empty_layer_not_an_error(bench, image_layer, fini
 
     assert len(workbench.results.find(image_layer, "defects").data) == 0
     assert "No point above" in workbench.shell.panels["detect"].result.text()
+
+
+def test_a_hot_pixel_of_the_raw_layer_does_not_blacken_the_restored_picture(bench, finish):
+    data = np.random.default_rng(0).random((64, 96), dtype=np.float32)
+    data[10, 20] = 1e7
+    hot = Image(data, name="hot WSe2", contrast_limits=(0.0, 1e7))  # as a reader by the largest pixel sets it
+    workbench = bench(hot)
+
+    finish(workbench, "restore")
+
+    low, high = workbench.results.find(hot, "restored").contrast_limits  # one brighter than the raw image
+    assert 1.0 <= low < 1.1
+    assert 1.9 < high <= 2.0
+    assert tuple(hot.contrast_limits) == (0.0, 1e7)
+
+
+def test_sound_limits_of_the_raw_layer_are_shared_so_that_the_two_can_be_compared(bench, image_layer, finish):
+    image_layer.contrast_limits = (0.4, 2.1)
+    workbench = bench()
+
+    finish(workbench, "restore")
+
+    assert tuple(workbench.results.find(image_layer, "restored").contrast_limits) == (0.4, 2.1)

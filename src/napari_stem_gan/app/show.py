@@ -10,10 +10,12 @@ import numpy as np
 from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.layers import Source
 from napari_stem_gan.app.points import point_size
+from napari_stem_gan.app.readers import contrast_limits
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.tracks import show_tracks
 
 BACKGROUND = ("background", "none", "perfect")
+COMPARABLE = 3.0  # times wider or narrower than the restored picture needs: what is more leaves it black or white
 PROBABILITY = {"colormap": "magma", "blending": "additive", "opacity": 0.6, "contrast_limits": (0.0, 1.0)}
 
 
@@ -50,11 +52,27 @@ def _show_restored(results: ResultLayers, outcome: Outcome, spacings: dict[int, 
     for source, restored in outcome.per_source(outcome.restored):
         data = _like(source, [one.image.data for one in restored])
         layer = results.show_image(source.layer, "restored", data, visible=outcome.step != "run")
-        layer.contrast_limits = source.layer.contrast_limits  # so that the two can be compared
+        layer.contrast_limits = restored_limits(data, source.layer.contrast_limits)
         size = point_size(spacings.get(id(source.layer)))
         invented = _points_like(source, [one.invented_px for one in restored])
         erased = _points_like(source, [one.erased_px for one in restored])
         results.show_changes(source, invented, erased, size)
+
+
+def restored_limits(data: Any, raw: Sequence[float]) -> tuple[float, float]:
+    """The raw layer's contrast limits, so that the two can be compared; the picture's own where those hide it.
+
+    Parameters
+    ----------
+    data
+        Restored image ``(Y, X)`` or stack of them.
+    raw
+        Limits of the raw layer; whoever loaded it may have set them to a hot pixel.
+    """
+    low, high = contrast_limits(data)
+    overlap = min(high, raw[1]) - max(low, raw[0])
+    needed = max(high - low, raw[1] - raw[0]) / COMPARABLE
+    return (raw[0], raw[1]) if overlap >= needed else (low, high)
 
 
 def _show_detections(
