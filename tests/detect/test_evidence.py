@@ -89,3 +89,24 @@ def test_without_a_lattice_there_are_crops_and_a_line_only(drawn):
     assert np.isnan(found.z_score)
     assert np.isfinite(found.profile.values).all()
     assert found.raw.shape[0] % 2 == 1
+
+
+@pytest.mark.parametrize("factor", [1e-12, 2.0**-40, 1e9])
+def test_an_image_in_ampere_has_the_same_evidence(drawn, factor):
+    image, sites, vacancy = drawn
+    position = tuple(sites.positions_px[vacancy])
+
+    counts = point_evidence(image, position, sites=sites, fwhm_px=FWHM_PX)
+    ampere = point_evidence(image * np.float32(factor), position, sites=sites, fwhm_px=FWHM_PX)
+
+    assert ampere.z_score == pytest.approx(counts.z_score, rel=1e-4)
+    np.testing.assert_allclose(ampere.residual, counts.residual, atol=1e-3)
+    np.testing.assert_allclose(ampere.usual / factor, counts.usual, atol=1e-5)
+    np.testing.assert_allclose(ampere.profile.spread / factor, counts.profile.spread, atol=1e-5)
+
+
+def test_without_any_noise_the_evidence_is_a_number(drawn):
+    _, sites, vacancy = drawn
+    found = point_evidence(np.zeros((256, 256), np.float32), tuple(sites.positions_px[vacancy]), sites=sites)
+    assert found.z_score == 0.0
+    assert (found.residual == 0).all()

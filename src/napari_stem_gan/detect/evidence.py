@@ -20,6 +20,7 @@ LINES, STEPS_PER_PX = 5, 2
 NEIGHBOUR = 1.15  # of the nearest neighbour's distance: as near as that one
 MAD_TO_SD = 1.4826
 SMOOTH = 0.3  # sigma of the residual's smoothing, in widths of a column
+LEAST_SCATTER = 1e-6  # of the brightness: what float32 rounds
 
 Array = NDArray[np.float64]
 
@@ -174,14 +175,20 @@ def _against(
     if not column.any():
         return usual, residual, np.nan
     middle, scatter = _middle(patches[:, column].mean(1))
-    return usual, residual, float((middle - raw[column].mean()) / max(float(scatter), 1e-12))
+    return usual, residual, float((middle - raw[column].mean()) / max(float(scatter), _least_scatter(raw)))
 
 
 def _residual(raw: Array, usual: Array, patches: Array, sigma_px: float) -> Array:
     """Raw minus usual in standard deviations of like places, after smoothing that leaves columns what they are."""
     here = ndimage.gaussian_filter(np.where(np.isfinite(raw), raw, usual) - usual, sigma_px)
     middle, spread = _middle(ndimage.gaussian_filter(patches - usual, (0, sigma_px, sigma_px)))
-    return np.where(np.isfinite(raw), (here - middle) / np.maximum(spread, 1e-12 + 0.1 * np.median(spread)), np.nan)
+    least = _least_scatter(raw) + 0.1 * np.median(spread)
+    return np.where(np.isfinite(raw), (here - middle) / np.maximum(spread, least), np.nan)
+
+
+def _least_scatter(raw: Array) -> float:
+    """The least standard deviation to divide by, in the image's own unit of brightness."""
+    return float(LEAST_SCATTER * np.nanmax(np.abs(raw)) + np.finfo(np.float64).tiny)
 
 
 def _profile(data: FloatImage, here: Array, like: Array, along: Array, reach_px: float, fwhm_px: float) -> LineProfile:
