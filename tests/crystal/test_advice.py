@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_stem_gan.crystal.advice import best_of, undistorted, verdict, with_doubt, with_twins
+from napari_stem_gan.crystal.advice import best_of, undistorted, verdict, with_doubt, with_sizes, with_twins
 from napari_stem_gan.crystal.lattice import LatticeMatch
 from napari_stem_gan.crystal.materials import get_material
 
@@ -58,3 +58,17 @@ def test_a_crystal_that_needs_no_correction_is_named():
     constants = [get_material(m).constant_A for m in ("MoTe2", "WSe2")]
     told = with_doubt(matched("MoTe2", scale_error=constants[1] / constants[0] - 1))
     assert told.best_other in ("WSe2", "MoSe2")
+
+
+def test_a_lattice_that_leaves_most_of_the_spectrum_loses_to_one_at_another_pixel_size():
+    best = matched("WTe2 1T'", surprise=40.0, nominal=0.4)
+    told = with_sizes(best, [matched("WSe2", nominal=None), matched("graphene", nominal=None, surprise=60.0)])
+    assert not told.accepted
+    assert told.pixel_size_A == 0.4
+    assert "at another pixel size WSe2 (0.02000 nm) would fit: correct the pixel size" in told.reason
+
+
+def test_a_lattice_that_explains_nearly_as_much_as_any_stays():
+    best = matched("WTe2 1T'", surprise=70.0)
+    assert with_sizes(best, [matched("WSe2", nominal=None)]) is best
+    assert with_sizes(best, [replace(matched("WSe2", surprise=500.0), accepted=False)]) is best

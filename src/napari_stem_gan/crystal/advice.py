@@ -15,6 +15,7 @@ from napari_stem_gan.image import A_PER_NM
 
 LARGEST_UNTOLD = 0.1
 TWIN, WORSE = 0.8, 0.85
+HOPELESS = TWIN * WORSE  # of the surprise of an accepted lattice: less is neither the best nor its twin
 CONFIRMED, WORTH_DOUBT = 0.003, 0.015  # relative errors of a pixel size
 WEAK, LARGEST_ERROR = 40.0, 0.004  # a lattice that stands out so little must still be measured so well
 WIDEST = 0.85  # columns, over the lattice constant
@@ -158,6 +159,27 @@ def with_twins(best: LatticeMatch, results: Sequence[LatticeMatch]) -> LatticeMa
         reason = f"without a pixel size {best.label} fits, but so does {told}; {advice}"
         return replace(best, accepted=False, best_other=twins[0].material, reason=reason, pixel_size_A=None)
     return replace(best, best_other=twins[0].material, reason=f"{best.reason}; the lattice alone also fits {told}")
+
+
+def with_sizes(best: LatticeMatch, free: Sequence[LatticeMatch]) -> LatticeMatch:
+    """Name crystals that fit at other pixel sizes where none fits at the given one, or far less of the spectrum.
+
+    Parameters
+    ----------
+    best
+        The best match at the given pixel size, accepted or not.
+    free
+        The same crystals tried without a pixel size.
+    """
+    most = max((r.surprise for r in free if r.accepted), default=0.0)
+    if not most or (best.accepted and best.surprise >= HOPELESS * most):
+        return best
+    fitting = sorted((r for r in free if r.accepted and r.surprise >= WORSE * most), key=_value, reverse=True)
+    near = [r for r in fitting if _value(r) >= TWIN * _value(fitting[0])]
+    told = ", ".join(f"{r.label} ({(r.pixel_size_A or 0.0) / A_PER_NM:.5f} nm)" for r in near)
+    why = f"{best.label} leaves most of the spectrum unexplained" if best.accepted else best.reason.partition("; ")[0]
+    reason = f"{why}; at another pixel size {told} would fit: correct the pixel size or choose the material"
+    return replace(best, accepted=False, reason=reason, pixel_size_A=best.nominal_pixel_size_A)
 
 
 def with_hand(best: LatticeMatch, results: Sequence[LatticeMatch], asked: Material) -> LatticeMatch:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.advice import TWIN, WORSE, doubt, refused, undistorted, verdict
+from napari_stem_gan.crystal.advice import HOPELESS, doubt, refused, undistorted, verdict
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.lattice import LatticeMatch
 from napari_stem_gan.crystal.lattice_fit import LatticeFit, equivalent
@@ -24,7 +24,6 @@ LARGEST_CELL_PX = 120.0
 CELLS_ACROSS, LEAST_CELLS = 3.0, 36.0  # on fewer the lattice is measured several times worse than its errors say
 LEAST_SURPRISE = 20.0  # background alone: below 17 in 320 searches of noise and contamination
 PLACED = 3
-HOPELESS = TWIN * WORSE  # of the surprise of an accepted lattice: less is neither the best nor its twin
 
 
 @dataclass(frozen=True)

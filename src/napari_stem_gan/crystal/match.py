@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_stem_gan.crystal.advice import best_of, refused, with_doubt, with_hand, with_twins
+from napari_stem_gan.crystal.advice import HOPELESS, best_of, refused, with_doubt, with_hand, with_sizes, with_twins
 from napari_stem_gan.crystal.candidates import LEAST_SURPRISE, Trial, try_materials
 from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.crystal.grains import other_grains
@@ -23,6 +23,7 @@ from napari_stem_gan.prepare import prepare
 
 __all__ = ["LatticeMatch", "indexed_spots", "match", "snap"]
 
+CLEAR = 0.7  # goodness of a crystal that leaves too little of the spectrum for another to fit far better
 SNAPPED = 0.3  # of the goodness that Match needs: a lattice that a user placed needs less of it
 LEAST_AREA_PX2 = 1.0
 LARGEST_CHANGE = 0.25  # of the cell's area, from where it was placed
@@ -59,8 +60,10 @@ def match(image: STEMImage, config: MatchConfig, *, stop: threading.Event | None
     if not results:
         return refused("stopped", wanted[0], trial.nominal)
     best = best_of(results)
+    if auto:
+        best = _at_its_size(best, trial, wanted, stop)
     if not best.accepted:
-        return _unknown(best) if auto else _with_advice(results, trial, wanted, stop)
+        return best if auto else _with_advice(results, trial, wanted, stop)
     named = with_twins(best, results) if auto else with_doubt(with_hand(best, results, wanted[0]))
     best = named if auto else with_rivals(named, trial)
     return replace(best, other_grains=other_grains(image, trial.found, best)) if best.accepted else best
@@ -154,6 +157,16 @@ def _around(found: Spectrum, reciprocal: NDArray[np.float64]) -> list[NDArray[np
     return [refine(found, start) for start in starts]
 
 
+def _at_its_size(
+    best: LatticeMatch, trial: Trial, presets: tuple[Material, ...], stop: threading.Event | None
+) -> LatticeMatch:
+    """The choice among all presets; refused where they fit far better at another pixel size, which is named."""
+    best = best if best.accepted else _unknown(best)
+    if trial.nominal is None or (best.accepted and best.goodness >= CLEAR):
+        return best
+    return with_sizes(best, try_materials(replace(trial, nominal=None), presets, told=False, stop=stop))
+
+
 def _unknown(best: LatticeMatch) -> LatticeMatch:
     """The refusal of every preset."""
     if best.surprise >= LEAST_SURPRISE:
@@ -173,9 +186,9 @@ def _with_advice(
     own = {m.key for m in asked}
     others = try_materials(trial, [m for m in MATERIALS.values() if m.key not in own], told=False, stop=stop)
     better = best_of([rejected, *others])
-    if better.accepted:
-        return replace(rejected, best_other=better.material, reason=f"{rejected.reason}; {better.material} would fit")
     free = best_of([rejected, *try_materials(replace(trial, nominal=None), asked, told=True, stop=stop)])
+    if better.accepted and not (free.accepted and better.surprise < HOPELESS * free.surprise):
+        return replace(rejected, best_other=better.material, reason=f"{rejected.reason}; {better.material} would fit")
     if free.accepted and free.pixel_size_A:
         advice = f"it would fit at {free.pixel_size_A / A_PER_NM:.5f} nm per pixel: correct the pixel size"
         return replace(rejected, reason=f"{rejected.reason}; {advice}")
