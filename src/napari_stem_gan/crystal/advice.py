@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from ase.data import atomic_numbers
 
-from napari_stem_gan.crystal.cell import WIDEST_A
+from napari_stem_gan.crystal.cell import WIDEST_A, CellFit
 from napari_stem_gan.crystal.lattice import LatticeMatch
+from napari_stem_gan.crystal.lattice_fit import LARGEST_DISTORTION
 from napari_stem_gan.crystal.materials import MATERIALS, Material, get_material
 from napari_stem_gan.image import A_PER_NM
 
@@ -28,6 +29,9 @@ EXPONENT_SPREAD = 0.12
 FITTING = 0.3  # of the best value: what fits worse does not say how many reflections there are
 STACKED, RATIO_SPREAD, THICK_SPREAD = 1.15, 0.2, 0.5  # thick columns saturate
 FAINT = 0.1
+LEAST_CORRELATION = 0.5
+COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must look right
+LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
 FAR = "the lattice found needs a pixel size far from the given one; check the pixel size and the material"
 
 
@@ -53,6 +57,18 @@ def verdict(material: Material, size_A: float, nominal_A: float | None) -> str:
 def doubt(result: LatticeMatch, material: Material, within: bool) -> str:
     """Why a lattice on which the crystal lies is no ruler, or ''; `within`: its pixel size is one that may be."""
     return _too_wide(result, material) or _too_weak(result) or ("" if within else FAR)
+
+
+def unlike(cell: CellFit, material: Material, largest: float) -> str:
+    """Why the average cell on a lattice distorted by `largest` cannot be the crystal's, or ''."""
+    if largest > LARGEST_DISTORTION:
+        return f"the lattice found is distorted by {100 * largest:.0f} %, which no drift explains; check the material"
+    if cell.correlation < (SHEARED_CORRELATION if largest > COMMON_STRAIN else LEAST_CORRELATION):
+        return "the average cell does not look like the material; check the material"
+    if cell.misfit > LARGEST_MISFIT:
+        told = ", ".join(f"{name} {value:.2f}" for name, value in cell.brightness.items())
+        return f"the columns are not as bright as those of {material.label} ({told}); check the material"
+    return ""
 
 
 def _too_weak(result: LatticeMatch) -> str:

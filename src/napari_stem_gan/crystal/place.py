@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_stem_gan.crystal.advice import unlike
 from napari_stem_gan.crystal.cell import CellFit, average_cell, fit_cell
 from napari_stem_gan.crystal.lattice import LatticeMatch, distortion, distortion_errors, equivalent_cells
 from napari_stem_gan.crystal.materials import Material
-from napari_stem_gan.crystal.search import LARGEST_DISTORTION, NYQUIST, LatticeFit, half_plane
+from napari_stem_gan.crystal.search import NYQUIST, LatticeFit, half_plane
 from napari_stem_gan.crystal.sense import misfit
 from napari_stem_gan.crystal.sharpen import sharpened
 from napari_stem_gan.crystal.spectrum import Spectrum, central_crop
@@ -26,9 +27,6 @@ from napari_stem_gan.crystal.warp import (
 )
 from napari_stem_gan.image import STEMImage
 
-LEAST_CORRELATION = 0.5
-COMMON_STRAIN, SHEARED_CORRELATION = 0.03, 0.85  # a strongly sheared cell must look right
-LARGEST_MISFIT = 0.9  # |ln| of a column ratio: another material
 ROWS_MATTER = 10.0
 SAME_SHELL = 0.1
 CLEAR_BY = 0.3  # correlation between two ways to lie on the lattice with round columns: no need to look closer
@@ -132,7 +130,7 @@ def lay(image: STEMImage, settled: Settled, fit: LatticeFit, material: Material)
         errors={**distortion_errors(vectors, material, settled.covariance), "fwhm_A": cell.fwhm_error_A},
         warp=settled.warp,
     )
-    reason = _doubt(cell, material, parts.largest)
+    reason = unlike(cell, material, parts.largest)
     return replace(result, accepted=False, reason=reason) if reason else result
 
 
@@ -240,15 +238,3 @@ def _laid(
     left, count, vectors, cell = judged[0]
     gain = (judged[1][0] - left) / max(left / count, 1.0)
     return vectors, cell, gain > SURE_BY
-
-
-def _doubt(cell: CellFit, material: Material, largest: float) -> str:
-    """Why a placed cell cannot be the crystal, or ''."""
-    if largest > LARGEST_DISTORTION:
-        return f"the lattice found is distorted by {100 * largest:.0f} %, which no drift explains; check the material"
-    if cell.correlation < (SHEARED_CORRELATION if largest > COMMON_STRAIN else LEAST_CORRELATION):
-        return "the average cell does not look like the material; check the material"
-    if cell.misfit > LARGEST_MISFIT:
-        told = ", ".join(f"{name} {value:.2f}" for name, value in cell.brightness.items())
-        return f"the columns are not as bright as those of {material.label} ({told}); check the material"
-    return ""
