@@ -103,6 +103,14 @@ def test_a_saved_finder_comes_back_and_another_model_is_refused(tmp_path, new_fi
         Finder.load(other.path, "cpu")
 
 
+def test_a_finder_whose_fusion_is_of_another_version_is_refused(tmp_path, new_finder):
+    state = {name: tensor for name, tensor in new_finder.state().items() if not name.endswith(".limit")}
+    assert len(state) < len(new_finder.state())
+    old = save_model(tmp_path / "old.safetensors", state, kind="finder", card={}, half=False)
+    with pytest.raises(ModelFileError, match="'old.safetensors' does not fit this version's finder"):
+        Finder.load(old.path, "cpu")
+
+
 def test_a_new_fusion_leaves_the_network_alone(new_finder):
     fusion = replace(new_finder.fusion, weights={k: v + 1 for k, v in new_finder.fusion.weights.items()})
     other = new_finder.with_fusion(fusion)

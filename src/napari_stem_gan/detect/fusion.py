@@ -62,8 +62,8 @@ class Fusion:
             If it is of another version, whose features were others.
         """
         for role in CLASSES:
-            if f"{role}.mean" in weights:
-                weights[f"{role}.limit"]
+            if f"{role}.mean" in weights and f"{role}.limit" not in weights:
+                raise KeyError(f"a fusion must have a tensor '{role}.limit', got one of another version; fit it again")
         return cls(weights)
 
     def probabilities(
