@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from napari.layers import Image
 
 from napari_stem_gan.app.curation import ACCEPTED, REJECTED
 from napari_stem_gan.detect.config import DetectConfig
@@ -92,3 +93,17 @@ def test_a_failed_search_keeps_its_reason(found, fake, finish):
     finish(found, "detect")
     found.shell.panels["detect"].slider.setValue(900)
     assert status(found) == "Failed: the disk is full"
+
+
+def test_points_of_a_layer_that_was_deleted_count_no_more(found, finish, image_layer, qtbot):
+    found.viewer.add_layer(Image(image_layer.data, name="day WSe2 002", scale=(0.02, 0.02), units=("nm", "nm")))
+    finish(found, "detect")
+    assert header(found) == "4 points above 0.50"
+
+    found.viewer.layers.remove(found.results.find(image_layer, "defects"))
+    qtbot.waitUntil(lambda: header(found) == "2 points above 0.50")
+
+    for _, layer in found.results.of_kind("defects"):
+        found.viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: header(found) == "Detect")
+    assert status(found) == "Done"

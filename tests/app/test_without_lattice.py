@@ -43,7 +43,7 @@ def test_the_panel_names_the_image_and_why_and_goes_on_saying_so(mixed):
 
 
 def test_header_and_status_line_are_no_plain_success(mixed):
-    said = "⚠ 4 points above 0.50, 1 of 2 images without a lattice"
+    said = "⚠ 4 points above 0.50, 1 of 2 without a lattice"
     assert mixed.shell.sections["detect"].header.text() == f"Detect  {said}"
     assert mixed.shell.progress.message.text().startswith(f"Done: {said}")
 
@@ -66,3 +66,16 @@ def test_the_window_refuses_what_the_command_line_refuses_in_the_same_words(benc
     with pytest.raises(ValueError, match="no image could be matched, and the network alone") as refusal:
         workflow.consume(workflow.detect([image], matches, workbench.shell.panels["detect"].value(), device="cpu"))
     assert workbench.shell.progress.message.text().startswith(f"Failed: {refusal.value}")
+
+
+def test_a_long_header_does_not_push_buttons_out_of_the_panel(mixed):
+    sections = mixed.shell.sections["detect"].parentWidget()
+    wide = sections.minimumSizeHint().width()
+    mixed.shell.show_remark("detect", "⚠ " + 20 * "no lattice, ")
+    assert sections.minimumSizeHint().width() == wide
+    assert mixed.shell.sections["detect"].header.toolTip().startswith("⚠ no lattice")
+
+
+def test_match_says_in_its_header_that_not_every_image_was_matched(mixed, finish):
+    finish(mixed, "match")
+    assert mixed.shell.sections["match"].header.text() == "Match  ⚠ 1 of 2 matched"

@@ -142,6 +142,7 @@ class DetectPanel(StepPanel):
         self.save.setEnabled(ready)
         if not ready:
             self.show_result("")
+            self.remarked.emit("")
 
     def allow_balance(self, allowed: bool) -> None:
         """Say whether there are candidates to balance the threshold on."""
@@ -228,9 +229,9 @@ def network_alone(outcome: Outcome) -> list[str]:
 
 
 def unmatched_text(matches: Sequence[Any]) -> str:
-    """E.g. ``1 of 3 images without a lattice``, or an empty string."""
+    """E.g. ``1 of 3 without a lattice``, or an empty string."""
     lost = sum(not match.accepted for match in matches)
-    return f"{lost} of {len(matches)} image{'s' if len(matches) != 1 else ''} without a lattice" if lost else ""
+    return f"{lost} of {len(matches)} without a lattice" if lost else ""
 
 
 def count_text(count: int, kept_below: int, threshold: float) -> str:

@@ -32,7 +32,7 @@ class Fold(QWidget):
             self._inner.addLayout(content)
 
     def set_title(self, title: str) -> None:
-        """Change the text of the header."""
+        """Change the text of the header; where it is wider than the panel it is cut."""
         self.header.setText(title)
 
     def is_open(self) -> bool:
@@ -52,7 +52,7 @@ class Fold(QWidget):
         self.header.setCheckable(True)
         self.header.setArrowType(Qt.ArrowType.RightArrow)
         self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.header.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # or it would widen the panel
         self.header.setAutoRaise(True)
         self._body = QWidget()
         self._inner = QVBoxLayout(self._body)

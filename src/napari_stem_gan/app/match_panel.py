@@ -14,7 +14,7 @@ from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.lattice_row import LatticeRow
 from napari_stem_gan.app.layers import Source, guess_material
 from napari_stem_gan.app.match_text import match_text
-from napari_stem_gan.app.panel import StepPanel
+from napari_stem_gan.app.panel import WARNING_SIGN, StepPanel
 from napari_stem_gan.app.pixel_size import is_length
 from napari_stem_gan.app.structure_file import FILE, ask_structure
 from napari_stem_gan.app.symbols import lattice_legend
@@ -88,7 +88,8 @@ class MatchPanel(StepPanel):
         self.show_result("<br>".join(lines))
         self.calibrate.setEnabled(bool(self._corrected))
         good = sum(match.accepted for match in outcome.matches)
-        return f"{good} of {len(outcome.matches)} matched{', one by hand' if snapped is not None else ''}"
+        mark = f"{WARNING_SIGN} " if good < len(outcome.matches) else ""
+        return f"{mark}{good} of {len(outcome.matches)} matched{', one by hand' if snapped is not None else ''}"
 
     def _build(self) -> None:
         super()._build()

@@ -29,6 +29,7 @@ class PointTools(QObject):
         super().__init__(panel)
         self._session, self._panel = session, panel
         self._results = session.results
+        self._layers: tuple[int, ...] = ()
         panel.threshold_changed.connect(self.filter)
         panel.balance_requested.connect(self.balance)
         panel.save_requested.connect(self.save)
@@ -62,9 +63,13 @@ class PointTools(QObject):
         show_info(f"{count - rejected} point{'s' if count - rejected != 1 else ''}{more} saved to {path}")
 
     def refresh(self) -> None:
-        """Allow saving where there are points, and balancing where there are candidates."""
-        self._panel.set_ready(bool(self._results.of_kind("defects")))
+        """Allow saving where there are points, and balancing where there are candidates; count them if a layer went."""
+        layers = tuple(id(layer) for _, layer in self._results.of_kind("defects"))
+        self._panel.set_ready(bool(layers))
         self._allow_balance()
+        if layers != self._layers:
+            self._layers = layers
+            self._show(self._results.defects())
 
     def close(self) -> None:
         """Hear nothing any more."""

@@ -116,11 +116,17 @@ class Shell(QWidget):
         self.understood.setText("<br>".join(lines))
 
     def show_remarks(self, remarks: Mapping[str, str]) -> None:
-        """Show a short result in the headers of the sections."""
+        """Show a short result in the headers of the sections; an empty one leaves what is there."""
         for name, remark in remarks.items():
-            if remark and name in self.sections:
-                mark = "" if remark.startswith(WARNING_SIGN) else "✓ "
-                self.sections[name].set_title(f"{self.panels[name].title}  {mark}{remark}")
+            if remark:
+                self.show_remark(name, remark)
+
+    def show_remark(self, name: str, remark: str) -> None:
+        """Show a short result in the header of a section, or none any more."""
+        if name in self.sections:
+            mark = "" if not remark or remark.startswith(WARNING_SIGN) else "✓ "
+            self.sections[name].set_title(f"{self.panels[name].title}  {mark}{remark}".rstrip())
+            self.sections[name].header.setToolTip(remark)
 
     def open_section(self, name: str) -> None:
         """Open a section; the others close."""
@@ -154,7 +160,9 @@ class Shell(QWidget):
         layout.setSpacing(4)
         layout.addLayout(self._top())
         layout.addWidget(self._sections(steps), 1)
-        layout.addWidget(_line())
+        line = QFrame()
+        line.setFrameShape(QFrame.Shape.HLine)
+        layout.addWidget(line)
         self.folder = FolderRow()
         self.folder.setVisible(len(steps) > 1)
         layout.addWidget(self.folder)
@@ -238,9 +246,3 @@ class Shell(QWidget):
             if self.current() == "detect":
                 self.panels["detect"].models.refresh()
         self.changed.emit()
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    return line

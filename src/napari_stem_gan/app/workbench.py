@@ -207,7 +207,7 @@ class Workbench(QWidget):
 
     def _on_remarked(self, remark: str) -> None:
         """Keep what was said of the points true as they are filtered and decided on."""
-        self.shell.show_remarks({"detect": remark})
+        self.shell.show_remark("detect", remark)
         if self._told_by == "detect":
             self._told = remark
             self.shell.progress.retell(remark)

@@ -250,8 +250,9 @@ class Finder:
 
     def _by_evidence(self, image: STEMImage, match: LatticeMatch, columns: Columns | None) -> Detection:
         if columns is None:
+            where, advice = f"on '{image.name}'", "" if "pixel size" in match.reason else "; check the pixel size"
             raise ValueError(
-                f"{match.material} must be matched before vacancies can be found: {match.reason}; check the pixel size"
+                f"{match.material} must be matched before vacancies can be found {where}: {match.reason}{advice}"
             )
         sites, evidence = columns.inner, columns.evidence
         crystallinity = np.where(_off_rim(sites, match, image.shape), _crystallinity(match, sites.positions_px), 0.0)
