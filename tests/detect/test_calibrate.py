@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_stem_gan.detect.calibrate import calibrated, collect, score
+from napari_stem_gan.detect.calibrate import SiteData, calibrated, collect, outcome, score
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.evaluate import evaluate_points
 
@@ -64,3 +64,21 @@ def test_the_score_counts_what_no_candidate_is_near(vacancies, new_finder):
     sure = calibrated(None, [data], iterations=300)
     whole = score(sure, [data])
     assert score(sure, [replace(data, missed=data.missed + 20)]) < 0.8 * whole
+
+
+def test_an_outcome_holds_the_cross_entropy_of_every_site_and_of_what_was_missed():
+    class Certain:
+        """A fusion that reads the probability of a vacancy from the features."""
+
+        def odds(self, features, role):
+            return None
+
+        def probabilities(self, features, role, odds):
+            return np.concatenate([1 - features, features], 1)
+
+    features = np.array([[0.9], [0.6], [0.2], [0.0]])
+    data = SiteData({"anion": features}, {"anion": np.array([1, 0, 1, 0]), "alone": np.zeros(0, int)}, missed=1)
+    found = outcome(Certain(), data)
+    assert (found.hits, found.false, found.missed) == (1, 1, 2)
+    assert found.loss == pytest.approx(-np.log([0.9, 0.4, 0.2, 0.01]).sum())
+    assert found.f1 == pytest.approx(2 / 5)

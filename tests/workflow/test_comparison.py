@@ -17,6 +17,11 @@ def pair(vacancies=2, missed=1):
     return SimpleNamespace(targets=targets, missed=missed)
 
 
+def place(pairs, one):
+    """Which of the pairs it is."""
+    return next(i for i, other in enumerate(pairs) if other is one)
+
+
 class FakeFinder:
     def __init__(self, fusion):
         self.fusion = fusion
@@ -27,10 +32,13 @@ class FakeFinder:
 
 @pytest.fixture
 def kept(monkeypatch):
-    """The finder that is kept and the report, where scores depend on the fusion alone."""
+    """The finder that is kept and the report, where losses on each pair depend on the fusion alone."""
 
-    def best(values, pairs):
-        monkeypatch.setattr(calibrate, "score", lambda fusion, held: values[fusion])
+    def best(losses, pairs):
+        def outcome(fusion, one):
+            return calibrate.Outcome(9, 1, 1, losses[fusion][place(pairs, one)])
+
+        monkeypatch.setattr(calibrate, "outcome", outcome)
         monkeypatch.setattr(calibrate, "calibrated", lambda start, fit: f"{start} fitted")
         report = {}
         return best_finder({SHIPPED: FakeFinder("old")}, {SHIPPED: pairs}, report), report
@@ -39,24 +47,42 @@ def kept(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("values", "name"),
+    ("losses", "name"),
     [
-        ({"old": 0.9, "old fitted": 0.8}, "as shipped"),
-        ({"old": 0.9, "old fitted": 0.9}, "as shipped"),
-        ({"old": 0.8, "old fitted": 0.9}, "as shipped, calibrated today"),
+        ({"old": [3.0, 3.0, 3.0], "old fitted": [4.0, 4.0, 4.0]}, "as shipped"),
+        ({"old": [3.0, 3.0, 3.0], "old fitted": [3.0, 3.0, 3.0]}, "as shipped"),
+        ({"old": [3.0, 3.0, 3.0], "old fitted": [4.0, 4.0, 0.5]}, "as shipped"),  # better by chance: 0.5 ± 1.17
+        ({"old": [3.0, 3.0, 3.0], "old fitted": [2.0, 2.5, 1.5]}, "as shipped, calibrated today"),
     ],
 )
-def test_the_finder_with_the_best_held_out_score_is_kept_and_the_shipped_one_on_a_tie(kept, values, name):
-    best, report = kept(values, [pair()] * 3)
-    assert f"finder {name}: F1 0.900 on held-out pairs" in report["finder"]
-    assert values[best.fusion] == report["kept_f1"] == 0.9
+def test_the_finder_with_the_truest_confidences_is_kept_if_it_beats_the_shipped_one_beyond_chance(kept, losses, name):
+    best, report = kept(losses, [pair(2, 1), pair(1, 2), pair(3, 0)])
+    assert report["finder"].startswith(f"finder {name}: F1 0.900 on held-out pairs")
+    assert best.fusion == ("old" if name == SHIPPED else "old fitted")
+    assert report["kept_f1"] == 0.9
+    assert report["held_out_loss"][SHIPPED] == 1.0
+
+
+def test_a_calibrated_finder_is_judged_on_pairs_that_it_was_not_fitted_to(monkeypatch):
+    pairs, seen = [pair(n, 0) for n in range(1, 8)], []
+    monkeypatch.setattr(calibrate, "calibrated", lambda start, fit: [place(pairs, one) for one in fit])
+
+    def outcome(fusion, one):
+        if fusion != "old":
+            seen.append((fusion, place(pairs, one)))
+        return calibrate.Outcome(1, 0, 0, 1.0)
+
+    monkeypatch.setattr(calibrate, "outcome", outcome)
+    best_finder({SHIPPED: FakeFinder("old")}, {SHIPPED: pairs}, {})
+    assert sorted(index for _, index in seen) == list(range(7))
+    assert all(index not in fit and len(fit) >= 4 for fit, index in seen)
 
 
 @pytest.mark.parametrize(
-    ("pairs", "why"), [([pair()] * 2, "no time to compare"), ([pair(0, 0), pair(), pair()], "no vacancies")]
+    ("pairs", "why"), [([pair()] * 2, "no time to compare"), ([pair(0, 0)] * 4, "no vacancies")]
 )
 def test_a_comparison_that_tells_nothing_keeps_the_shipped_finder(kept, pairs, why):
-    best, report = kept({"old": 0.0, "old fitted": 1.0}, pairs)
+    best, report = kept({"old": [9.0] * 4, "old fitted": [1.0] * 4}, pairs)
     assert best.fusion == "old"
     assert why in report["finder"]
     assert "kept_f1" not in report

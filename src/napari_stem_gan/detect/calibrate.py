@@ -20,6 +20,7 @@ from napari_stem_gan.detect.labels import kind_of
 from napari_stem_gan.image import LabelledImage
 
 SETTINGS = DetectConfig()
+UNSEEN, LEAST = 0.01, 1e-6  # probabilities: of a vacancy without a candidate, and the least that counts
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,52 @@ def calibrated(start: Fusion | None, data: Sequence[SiteData], *, iterations: in
     return fit_fusion(joined, start=start, iterations=iterations)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a fusion judges single anion vacancies on one or several images.
+
+    Parameters
+    ----------
+    hits, false, missed
+        Numbers of candidates at or above the threshold that are vacancies and that are none, and of other vacancies.
+    loss
+        Cross-entropy of the probability of a vacancy over all candidates, in nats; a vacancy that no candidate is near
+        to counts as one that was given `UNSEEN`.
+    """
+
+    hits: int
+    false: int
+    missed: int
+    loss: float
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Of both together."""
+        return Outcome(
+            self.hits + other.hits, self.false + other.false, self.missed + other.missed, self.loss + other.loss
+        )
+
+    @property
+    def f1(self) -> float:
+        """Twice the hits over twice the hits and all mistakes, 0 to 1."""
+        return 2 * self.hits / max(2 * self.hits + self.false + self.missed, 1)
+
+
+def outcome(fusion: Fusion, data: SiteData, *, threshold: float = 0.5) -> Outcome:
+    """Judge the candidates of one image as a user's image is judged: with the shares of defects read from it."""
+    total = Outcome(0, 0, data.missed, -data.missed * float(np.log(UNSEEN)))
+    for role in ("anion", "alone"):
+        if not len(data.targets[role]):
+            continue
+        odds = fusion.odds(data.features[role], role)
+        probability = fusion.probabilities(data.features[role], role, odds)
+        found = (probability[:, 1:].argmax(1) == 0) & (probability[:, 1] >= threshold)
+        true = data.targets[role] == 1
+        right = np.where(true, probability[:, 1], 1 - probability[:, 1])
+        loss = -float(np.log(np.maximum(right, LEAST)).sum())
+        total += Outcome(int((found & true).sum()), int((found & ~true).sum()), int((~found & true).sum()), loss)
+    return total
+
+
 def score(fusion: Fusion, data: Sequence[SiteData], *, threshold: float = 0.5) -> float:
     """F1 of single anion vacancies over the candidates of several images."""
-    hits = false = missed = 0
-    for d in data:
-        missed += d.missed
-        for role in ("anion", "alone"):
-            if not len(d.targets[role]):
-                continue
-            probability = fusion.probabilities(d.features[role], role)
-            found = (probability[:, 1:].argmax(1) == 0) & (probability[:, 1] >= threshold)
-            true = d.targets[role] == 1
-            hits, false = hits + int((found & true).sum()), false + int((found & ~true).sum())
-            missed += int((~found & true).sum())
-    return 2 * hits / max(2 * hits + false + missed, 1)
+    return sum((outcome(fusion, d, threshold=threshold) for d in data), Outcome(0, 0, 0, 0.0)).f1
