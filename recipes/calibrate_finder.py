@@ -1,6 +1,6 @@
 """Fit the fusion of network and lattice evidence on randomised simulations, and write the shipped finder.
 
-    THP_MEM_ALLOC_ENABLE=1 python recipes/calibrate_finder.py --images 1000
+    THP_MEM_ALLOC_ENABLE=1 python recipes/calibrate_finder.py --images 1000 --seeds 21 41
 
 Second half of `train_finder.py`, which leaves the network in its checkpoint. Of ten images three are ordinary, five are
 faint, where probabilities matter most, and two are full of what is no defect: rims, holes and second layers.
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,33 +37,33 @@ def draw(seed: int, index: int) -> LabelledImage:
     return random_labelled(rng, shape=(512, 512), **KINDS[index % len(KINDS)])
 
 
-def gather(finder: Finder, images: int, seed: int) -> tuple[list[SiteData], list[SiteData]]:
+def gather(finder: Finder, images: int, seeds: Sequence[int]) -> tuple[list[SiteData], list[SiteData]]:
     """Candidates of all images, and of every third one with a lattice as if it had none."""
     start, data, alone = time.perf_counter(), [], []
-    for index in range(images):
+    for seed, index in product(seeds, range(images)):
         labelled = draw(seed, index)
         data.append(collect(finder, labelled))
         if index % 3 == 0 and not len(data[-1].targets["alone"]):
             alone.append(collect(finder, labelled, alone=True))
         if index % 10 == 9:
             lost = sum(not len(d.targets["anion"]) for d in data)
-            print(f"{index + 1} images, {lost} without a lattice, {time.perf_counter() - start:.0f} s", flush=True)
+            print(f"{len(data)} images, {lost} without a lattice, {time.perf_counter() - start:.0f} s", flush=True)
     return data, alone
 
 
 def main() -> None:
     """Collect sites, fit, score on a seventh of the images, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000, help="of each seed")
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/finder-tmd.pt"))
     parser.add_argument("--out", type=Path, default=weights_folder() / "finder-tmd.safetensors")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[21, 41])
     parser.add_argument("--steps-before", type=int, default=0, help="steps of the cycles before this checkpoint's")
     args = parser.parse_args()
     state = torch.load(args.checkpoint, weights_only=True)
     model = state.get("model", state)
     finder = Finder(model["average"], Fusion({}))
-    data, alone = gather(finder, args.images, args.seed)
+    data, alone = gather(finder, args.images, args.seeds)
     held, fit = data[::7], [d for i, d in enumerate(data) if i % 7]
     fusion = calibrated(None, fit + alone, iterations=ITERATIONS)
     f1 = score(fusion, held)
@@ -70,7 +71,7 @@ def main() -> None:
     card = {
         "data": "random_labelled: MoS2 WS2 MoSe2 WSe2 MoTe2, randomised (simulate/random_images.py)",
         "network_steps": int(model["done"]) + args.steps_before,
-        "calibration_images": args.images,
+        "calibration_images": args.images * len(args.seeds),
         "held_out_f1": round(f1, 4),
         "recipe": "recipes/train_finder.py, then recipes/calibrate_finder.py",
     }

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from napari_stem_gan.detect.fusion import ANION_CLASSES, FEATURES, HALF_ODDS, LIMIT, Fusion, fit_fusion
+from napari_stem_gan.detect.fusion import (
+    ANION_CLASSES,
+    FEATURES,
+    FOREIGN_ODDS,
+    HALF_ODDS,
+    LIMIT,
+    MEMBERS,
+    Fusion,
+    fit_fusion,
+)
 
 
 def separable(count=400, seed=0, classes=2):
@@ -89,6 +98,8 @@ def test_a_fusion_of_another_version_is_refused_and_only_sites_have_shares():
     assert Fusion.from_state(fusion.weights) == fusion
     with pytest.raises(KeyError, match="a fusion must have a tensor 'anion.limit', got one of another version"):
         Fusion.from_state({k: v for k, v in fusion.weights.items() if not k.endswith("limit")})
+    with pytest.raises(KeyError, match=f"'anion.mean' must be of {FEATURES} features, got \\(17,\\)"):
+        Fusion.from_state({**fusion.weights, "anion.mean": torch.zeros(17)})
     assert (fusion.odds(np.zeros((3, FEATURES)), "between") == 1).all()
 
 
@@ -100,3 +111,25 @@ def test_a_fusion_that_learnt_nothing_gives_the_posterior_of_bayes():
     posterior = 1 / (1 + 9 * np.exp(-LIMIT * np.tanh(features[:, HALF_ODDS] / LIMIT)))
     found = fusion.probabilities(features, "anion")
     np.testing.assert_allclose(found[:, 1] / found[:, :2].sum(1), posterior, atol=0.02)
+
+
+def test_brightness_of_a_foreign_atom_alone_makes_a_substitution():
+    target = np.where(np.arange(1000) < 100, ANION_CLASSES.index("S_X"), 0)
+    fusion = fit_fusion({"anion": (np.zeros((1000, FEATURES)), target)}, iterations=0)
+    features = np.zeros((2, FEATURES))
+    features[:, FOREIGN_ODDS] = (5.0, -5.0)
+    assert list(fusion.probabilities(features, "anion").argmax(1)) == [ANION_CLASSES.index("S_X"), 0]
+
+
+def test_a_committee_says_the_mean_of_what_its_members_say():
+    fusion = fit_fusion({"anion": separable()}, iterations=30)
+    features, _ = separable(5, seed=3)
+
+    def logits(members):
+        own = {k: v[members] if k.endswith(("weight", "bias")) else v for k, v in fusion.weights.items()}
+        found = np.log(Fusion(own).probabilities(features, "anion"))
+        return found - found[:, :1]
+
+    alone = [logits([member]) for member in range(MEMBERS)]
+    np.testing.assert_allclose(logits(slice(None)), np.mean(alone, 0), atol=1e-3)
+    assert np.std(alone, 0)[:, 1:].max() > 1e-3

@@ -107,3 +107,14 @@ def test_what_is_no_column_is_a_misfit(draw_crystal):
     far = np.hypot(*(sites.positions_px - place).T) > 30
     assert misfit[~far].max() > 5
     assert 0.7 < np.median(misfit[far]) < 1.3
+
+
+def test_odds_among_several_are_the_mean_of_their_likelihood_ratios():
+    ratio, error = np.array([0.5, 1.0, 1.8]), np.full(3, 0.08)
+    blank = np.ones(3)
+    evidence = SiteEvidence(ratio, blank, blank, error, blank, blank, blank, blank)
+    single = [np.exp(evidence.odds_among([r])) for r in (0.6, 1.8)]
+    np.testing.assert_allclose(np.exp(evidence.odds_among([0.6, 1.8])), np.mean(single, 0))
+    assert (evidence.odds_among([0.6, 1.8]) > 0).tolist() == [True, False, True]
+    np.testing.assert_allclose(evidence.odds_among([1.0]), 0.0, atol=1e-12)
+    assert (evidence.odds_among([]) == -np.inf).all()

@@ -6,9 +6,18 @@ import pytest
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.materials import get_material
 from napari_stem_gan.crystal.structure import Sites
+from napari_stem_gan.detect.brightness import adatom_ratios, foreign_ratios
 from napari_stem_gan.detect.candidates import ADATOM, CERTAIN, Heat, alone, at_sites, between_sites
 from napari_stem_gan.detect.frame import CHANNELS, make_frame, paint
-from napari_stem_gan.detect.fusion import CLASSES, EMPTY_ODDS, FEATURES, HALF_ODDS, fit_fusion
+from napari_stem_gan.detect.fusion import (
+    ADATOM_ODDS,
+    CLASSES,
+    EMPTY_ODDS,
+    FEATURES,
+    FOREIGN_ODDS,
+    HALF_ODDS,
+    fit_fusion,
+)
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence
 from napari_stem_gan.detect.pedestal import HALF
 from napari_stem_gan.detect.points import names_of, points_by_evidence, points_of
@@ -64,6 +73,11 @@ def test_the_fusion_reads_the_log_likelihood_ratios_where_they_are():
     features = gathered(heat_of(frame), frame, grid_sites(2), found).features
     np.testing.assert_allclose(features[:, HALF_ODDS], found.odds_of(HALF))
     np.testing.assert_allclose(features[:, EMPTY_ODDS], found.odds_of(0.0))
+    metal, anion = MATERIAL.columns
+    for row, column in enumerate((metal, anion)):
+        foreign = found.odds_among(list(foreign_ratios(column).values()))[row]
+        adatom = found.odds_among(list(adatom_ratios(column, MATERIAL).values()))[row]
+        np.testing.assert_allclose(features[row, [FOREIGN_ODDS, ADATOM_ODDS]], np.clip([foreign, adatom], -20, 20))
 
 
 def taught(column, low, high, role="anion"):
@@ -160,7 +174,7 @@ def test_without_a_lattice_peaks_give_sub_pixel_points():
     classes = CLASSES["alone"]
     target = np.arange(300) % len(classes)
     features = np.full((300, FEATURES), np.log(CERTAIN))
-    features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    features[:, len(FINDER_CLASSES) :] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
     rows = np.flatnonzero(target)
     features[rows, target[rows] - 1] = 2.0
     fusion = fit_fusion({"alone": (features, target)}, iterations=300)
@@ -175,8 +189,10 @@ def test_without_a_lattice_peaks_give_sub_pixel_points():
     ("kind", "element", "ratio", "name"),
     [
         ("V_X", "Se", 0.4, "V_Se"), ("V_2X", "Se", 0.0, "V_2Se"), ("V_M", "W", 0.1, "V_W"),
-        ("S_M", "W", (42 / 74) ** 1.5, "Mo_W"), ("S_M", "W", (34 / 74) ** 1.5, "Se_W"),
-        ("S_X", "Se", 0.5 + 0.5 * (74 / 34) ** 1.5, "W_Se"), ("S_X", "Se", 0.5 + 0.5 * (16 / 34) ** 1.5, "S_Se"),
+        ("S_M", "W", 19.44 / 39.71, "Mo_W"), ("S_M", "W", 14.87 / 39.71, "Se_W"),
+        ("S_M", "W", 0.19, "vanadium_W"),
+        ("S_M", "W", 0.0, "S_W"), ("S_M", "W", -0.1, "S_W"), ("S_X", "Se", 0.5 + 0.5 * 39.71 / 14.87, "W_Se"),
+        ("S_X", "Se", 0.5 + 0.5 * 4.13 / 14.87, "S_Se"), ("S_X", "Se", np.nan, "S_Se"),
         ("A", "", 0.9, "ad_W"), ("A", "", 0.3, "ad_Se"), ("A", "Se", 1.5, "ad_Se"), ("A", "", np.nan, "ad_W"),
     ],
 )  # fmt: skip

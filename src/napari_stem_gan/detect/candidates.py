@@ -17,9 +17,10 @@ from scipy.spatial import cKDTree
 from napari_stem_gan.crystal.adatoms import ADATOM_KIND
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
 from napari_stem_gan.crystal.structure import Sites
+from napari_stem_gan.detect.brightness import adatom_ratios, foreign_ratios
 from napari_stem_gan.detect.frame import CONSTANT_PX, Frame
 from napari_stem_gan.detect.fusion import FEATURES
-from napari_stem_gan.detect.lattice_evidence import ERRORS, SiteEvidence
+from napari_stem_gan.detect.lattice_evidence import ERRORS, RATIOS, SiteEvidence
 from napari_stem_gan.detect.order import hexagonal_order
 from napari_stem_gan.detect.pedestal import HALF
 from napari_stem_gan.image import FloatImage
@@ -105,10 +106,10 @@ def at_sites(
     columns = sites.material.columns
     scores, disagreement = _near(heat, frame.to_network(sites.positions_px))
     numbers = (
-        np.clip(evidence.ratio, -1, 3), np.clip(evidence.z_score, -15, 15), np.log(evidence.spread),
+        np.clip(evidence.ratio, *RATIOS), np.clip(evidence.z_score, -15, 15), np.log(evidence.spread),
         np.clip(evidence.significance, -15, 30), np.clip(evidence.background, -3, 5), np.clip(crystallinity, 0, 1),
         np.log(np.clip(evidence.error, *ERRORS)), *(np.clip(evidence.odds_of(r), *ODDS) for r in (HALF, 0.0)),
-        np.log(np.clip(evidence.misfit, 0.1, 100)), evidence.surroundings,
+        np.log(np.clip(evidence.misfit, 0.1, 100)), evidence.surroundings, *_other_atoms(sites, evidence),
     )  # fmt: skip
     return Candidates(
         sites.positions_px,
@@ -116,6 +117,17 @@ def at_sites(
         np.array([c.sublattice for c in columns], dtype="<U7")[sites.column],
         scores, disagreement, _features(scores, numbers), crystallinity, evidence.ratio, evidence.z_score,
     )  # fmt: skip
+
+
+def _other_atoms(sites: Sites, evidence: SiteEvidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logarithm of how much likelier the brightness of each site is with a foreign atom, and with an adatom on top."""
+    odds = np.zeros((2, len(sites)))
+    for index in np.unique(sites.column):
+        own, column = sites.column == index, sites.material.columns[index]
+        for row, ratios in enumerate((foreign_ratios(column), adatom_ratios(column, sites.material))):
+            odds[row, own] = evidence.where(own).odds_among(list(ratios.values()))
+    foreign, adatom = np.clip(odds, *ODDS)
+    return foreign, adatom
 
 
 def between_sites(
@@ -162,7 +174,7 @@ def _peak_candidates(
     scores, disagreement = _near(heat, peaks)
     fine, coarse = (_at(plane, peaks) for plane in heat.planes[:2])
     zero, count = np.zeros(len(peaks)), len(peaks)
-    features = _features(scores, (fine, coarse, zero, zero, zero, np.clip(crystallinity, 0, 1), *(zero,) * 5))
+    features = _features(scores, (fine, coarse, zero, zero, zero, np.clip(crystallinity, 0, 1), *(zero,) * 7))
     blank = np.full(count, np.nan)
     return Candidates(
         positions_px, np.full(count, role, "<U7"), np.full(count, "", "<U7"), scores, disagreement, features,
@@ -181,7 +193,7 @@ def _near(heat: Heat, places: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 def _features(scores: NDArray[np.float64], numbers: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Logits of all classes and eleven numbers, shape ``(N, FEATURES)``."""
+    """Logits of all classes and thirteen numbers, shape ``(N, FEATURES)``."""
     clipped = np.clip(scores, CERTAIN, 1 - CERTAIN)
     features = np.concatenate([np.log(clipped / (1 - clipped)), np.stack(numbers, 1)], axis=1)
     assert features.shape[1] == FEATURES

@@ -1,8 +1,9 @@
 """Fuse network and lattice evidence into one calibrated probability per candidate.
 
 Bayes' theorem with a learnt remainder: the logit of a class is the logarithm of its share, plus the log likelihood
-ratio that the brightness of the column gives it (limited: far out it is no bell curve), plus what a small perceptron
-for each role of a candidate (see `candidates`) makes of all features. It is fitted by cross-entropy on simulated
+ratio that the brightness of the column gives it (limited: far out it is no bell curve), plus what a
+committee of small perceptrons for each role of a candidate (see `candidates`) makes of all features: the mean of what
+they say, as each alone bends where few images were drawn. It is fitted by cross-entropy on simulated
 candidates, whose share of defects is that of the simulation: so its outputs are probabilities there. Faint images, of
 which few are drawn, keep the odds that their stated errors allow.
 """
@@ -28,26 +29,43 @@ CLASSES = {
     "between": ("none", ADATOM_KIND),
     "alone": ("none", *FINDER_CLASSES),
 }
-FEATURES = len(FINDER_CLASSES) + 11
-HALF_ODDS, EMPTY_ODDS = len(FINDER_CLASSES) + 7, len(FINDER_CLASSES) + 8  # features: log likelihood ratios
-EVIDENCE = {"anion": {"V_X": HALF_ODDS, "V_2X": EMPTY_ODDS}, "metal": {"V_M": EMPTY_ODDS}}
+FEATURES = len(FINDER_CLASSES) + 13
+HALF_ODDS, EMPTY_ODDS, FOREIGN_ODDS, ADATOM_ODDS = (len(FINDER_CLASSES) + n for n in (7, 8, 11, 12))
+"""Features that are log likelihood ratios of the column's brightness."""
+EVIDENCE = {
+    "anion": {"V_X": HALF_ODDS, "V_2X": EMPTY_ODDS, "S_X": FOREIGN_ODDS, ADATOM_KIND: ADATOM_ODDS},
+    "metal": {"V_M": EMPTY_ODDS, "S_M": FOREIGN_ODDS, ADATOM_KIND: ADATOM_ODDS},
+}
 LIMIT = 6.0  # of a log likelihood ratio
-HIDDEN, BATCH = 16, 16384
+MEMBERS, HIDDEN = 4, 16
 SITES = ("anion", "metal")
 DOUBT, ROUNDS, LARGEST_ODDS = 400.0, 50, 2.0
 RAREST = 3e-4  # a class with a smaller share was hardly seen
-COLD, WARM = (1e-2, 1e-5), (3e-3, 30.0)  # rate of Adam, and pull to where it began: a session has few sites
+LAYERS = (0, 2, 4)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How a fit goes: rate of Adam, pull to where it began, and candidates in a batch."""
+
+    rate: float
+    pull: float
+    batch: int
+
+
+COLD, WARM = Descent(1e-2, 1e-5, 16384), Descent(3e-3, 30.0, 4096)  # from nothing; on a session, which has few sites
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """The fitted perceptrons.
+    """The fitted committees.
 
     Parameters
     ----------
     weights
-        Tensors ``anion.0.weight`` … ``metal.4.bias``, ``anion.mean``, ``anion.std``, ``anion.share``, the share of
-        each class where it was fitted, and ``anion.limit`` of its log likelihood ratios.
+        Tensors ``anion.0.weight`` ``(members, in, out)`` … ``metal.4.bias`` ``(members, 1, out)``, ``anion.mean``,
+        ``anion.std``, ``anion.share``, the share of each class where it was fitted, and ``anion.limit`` of its log
+        likelihood ratios.
     """
 
     weights: Mapping[str, Tensor]
@@ -62,8 +80,8 @@ class Fusion:
             If it is of another version, whose features were others.
         """
         for role in CLASSES:
-            if f"{role}.mean" in weights and f"{role}.limit" not in weights:
-                raise KeyError(f"a fusion must have a tensor '{role}.limit', got one of another version; fit it again")
+            if any(name.startswith(f"{role}.") for name in weights):
+                _check(role, weights)
         return cls(weights)
 
     def probabilities(
@@ -78,10 +96,8 @@ class Fusion:
         x = torch.as_tensor(features, dtype=torch.float32)
         known = _bayes(x, role, self.weights[f"{role}.share"], self.weights[f"{role}.limit"])
         x = (x - self.weights[f"{role}.mean"]) / self.weights[f"{role}.std"]
-        for layer in (0, 2, 4):
-            x = nn.functional.linear(x, self.weights[f"{role}.{layer}.weight"], self.weights[f"{role}.{layer}.bias"])
-            x = torch.tanh(x) if layer < 4 else x
-        found = np.asarray(torch.softmax(x + known, -1).double().numpy())
+        said = _said(x, {name: self.weights[f"{role}.{name}"] for name in _names()}).mean(0)
+        found = np.asarray(torch.softmax(said + known, -1).double().numpy())
         return found if odds is None else _normalised(found * odds)
 
     def odds(self, features: NDArray[np.float64], role: str) -> NDArray[np.float64]:
@@ -107,6 +123,16 @@ class Fusion:
         return odds
 
 
+def _check(role: str, weights: Mapping[str, Tensor]) -> None:
+    """Raise KeyError unless a role's tensors are those of this version."""
+    missing = [name for name in (*_names(), "mean", "std", "share", "limit") if f"{role}.{name}" not in weights]
+    if missing:
+        raise KeyError(f"a fusion must have a tensor '{role}.{missing[0]}', got one of another version; fit it again")
+    if weights[f"{role}.mean"].shape != (FEATURES,):
+        shape = tuple(weights[f"{role}.mean"].shape)
+        raise KeyError(f"'{role}.mean' must be of {FEATURES} features, got {shape} of another version; fit it again")
+
+
 def _bayes(features: Tensor, role: str, share: Tensor, limit: Tensor) -> Tensor:
     """Logits ``(N, classes)`` by the share of each class and the brightness of the column."""
     logits = torch.log(share.clamp_min(RAREST)).repeat(len(features), 1)
@@ -119,6 +145,20 @@ def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(values / values.sum(1, keepdims=True))
 
 
+def _names() -> list[str]:
+    """Names of a committee's tensors."""
+    return [f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias")]
+
+
+def _said(x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    """What each member makes of scaled features ``(N, FEATURES)``, ``(members, N, classes)``."""
+    y = x.expand(len(weights["0.weight"]), *x.shape)
+    for layer in LAYERS:
+        y = torch.baddbmm(weights[f"{layer}.bias"], y, weights[f"{layer}.weight"])
+        y = torch.tanh(y) if layer != LAYERS[-1] else y
+    return y
+
+
 def fit_fusion(
     data: Mapping[str, tuple[NDArray[np.float64], NDArray[np.intp]]],
     *,
@@ -126,7 +166,7 @@ def fit_fusion(
     iterations: int = 500,
     seed: int = 0,
 ) -> Fusion:
-    """Fit the perceptrons.
+    """Fit the committees: each member by itself from nothing, together from `start`.
 
     Parameters
     ----------
@@ -135,7 +175,7 @@ def fit_fusion(
     start
         Fusion to start from, and to stay close to.
     iterations
-        Steps of Adam, each on at most `BATCH` of the candidates.
+        Steps of Adam, each on a batch of the candidates.
     seed
         Seed of the first weights and of the batches.
     """
@@ -165,46 +205,50 @@ def _fit_role(
         f"{role}.limit": torch.tensor(LIMIT),
     }
     known = _bayes(x, role, fixed[f"{role}.share"], fixed[f"{role}.limit"])
-    network = _perceptron(role, outputs, weights, generator)
     x = (x - fixed[f"{role}.mean"]) / fixed[f"{role}.std"]
-    _descend(network, (x, known, y), iterations, generator, *(WARM if warm else COLD))
-    return {**fixed, **{f"{role}.{name}": p.detach().clone() for name, p in network.named_parameters()}}
+    first = {n: weights[f"{role}.{n}"] for n in _names()} if warm else _ignorant(outputs, generator)
+    fitted = _descend(first, (x, known, y), iterations, generator, WARM if warm else COLD)
+    return {**fixed, **{f"{role}.{name}": tensor for name, tensor in fitted.items()}}
 
 
-def _perceptron(
-    role: str, outputs: int, weights: Mapping[str, Tensor], generator: torch.Generator
-) -> nn.Sequential:
-    """The perceptron of `weights`, or one that hardly says anything yet."""
-    network = nn.Sequential(
-        nn.Linear(FEATURES, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs)
-    )
-    spread = {"0.weight": 0.3, "2.weight": 0.3, "4.weight": 0.01}
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            fresh = torch.randn(parameter.shape, generator=generator) * spread.get(name, 0.0)
-            parameter.copy_(weights.get(f"{role}.{name}", fresh))
-    return network
+def _ignorant(outputs: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """A committee whose members differ and hardly say anything yet."""
+    sizes, spreads = (FEATURES, HIDDEN, HIDDEN, outputs), (0.3, 0.3, 0.01)
+    weights = {}
+    for layer, spread, size, after in zip(LAYERS, spreads, sizes[:-1], sizes[1:], strict=True):
+        weights[f"{layer}.weight"] = spread * torch.randn(MEMBERS, size, after, generator=generator)
+        weights[f"{layer}.bias"] = torch.zeros(MEMBERS, 1, after)
+    return weights
 
 
 def _descend(
-    network: nn.Sequential,
+    first: Mapping[str, Tensor],
     data: tuple[Tensor, Tensor, Tensor],
     iterations: int,
     generator: torch.Generator,
-    rate: float,
-    pull: float,
-) -> None:
-    """Adam with a rate that falls to zero, on inputs, known logits and classes; `pull` holds it where it began."""
-    first = [p.detach().clone() for p in network.parameters()]
-    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    how: Descent,
+) -> dict[str, Tensor]:
+    """A committee after Adam with a rate that falls to zero, on inputs, known logits and classes."""
+    weights = {name: tensor.clone().requires_grad_(True) for name, tensor in first.items()}
+    optimizer = torch.optim.Adam(list(weights.values()), lr=how.rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(iterations, 1))
     count = len(data[-1])
     for _ in range(iterations):
-        batch = torch.randint(count, (BATCH,), generator=generator) if count > BATCH else torch.arange(count)
-        x, known, y = (values[batch] for values in data)
-        loss = nn.functional.cross_entropy(network(x) + known, y)
-        loss = loss + pull * sum(((p - q) ** 2).mean() for p, q in zip(network.parameters(), first, strict=True))
+        batch = torch.randint(count, (how.batch,), generator=generator) if count > how.batch else torch.arange(count)
+        loss = _loss(weights, tuple(values[batch] for values in data), together=how is WARM)
+        loss = loss + how.pull * sum(((weights[n] - first[n]) ** 2).mean() for n in first)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+    return {name: tensor.detach() for name, tensor in weights.items()}
+
+
+def _loss(weights: Mapping[str, Tensor], batch: tuple[Tensor, ...], *, together: bool) -> Tensor:
+    """Cross-entropy of what the members say together, or sum over what each says by itself."""
+    x, known, y = batch
+    said = _said(x, weights)
+    if together:
+        return nn.functional.cross_entropy(said.mean(0) + known, y)
+    logits = (said + known).flatten(0, 1)  # (members · N, classes)
+    return len(said) * nn.functional.cross_entropy(logits, y.repeat(len(said)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,7 +15,8 @@ from napari_stem_gan.detect.positions import ColumnFit
 
 NEIGHBOURS, AROUND = 24, 36
 ABSENT, SPREADS = 0.5, 3.0  # of the usual brightness; and how many spreads below it: no column is there
-ERRORS = (1e-6, 1e3)
+ERRORS, RATIOS = (1e-6, 1e3), (-1, 3)  # what is farther out says no more
+OTHER_SPREAD = 0.15  # of the brightness that another atom adds or takes away: instruments differ
 ATOMS = 2  # in the columns whose pedestal is known: one that lost an atom is still there
 
 
@@ -59,9 +61,26 @@ class SiteEvidence:
         variance = self.error**2 + OWN_SPREAD**2
         return np.asarray((1 - ratio) * (1 + ratio - 2 * self.ratio) / (2 * variance))
 
+    def odds_among(self, ratios: Sequence[float]) -> NDArray[np.float64]:
+        """Logarithm of how much likelier columns are of one of `ratios` times the usual brightness, ``(N,)``.
+
+        Each is as likely as the others, and known the less well, the farther it is from the usual brightness.
+        """
+        if not len(ratios):
+            return np.full(len(self.ratio), -np.inf)
+        centre = np.array([1.0, *ratios])[:, None]  # the usual one first
+        width = np.hypot(self.error, OWN_SPREAD + OTHER_SPREAD * np.abs(centre - 1))
+        density = _log_density(np.clip(self.ratio, *RATIOS) - centre, width)
+        return np.asarray(np.logaddexp.reduce(density[1:], 0) - np.log(len(ratios)) - density[0])
+
     def where(self, keep: NDArray[np.bool_]) -> SiteEvidence:
         """Only some of the sites."""
         return SiteEvidence(**{f.name: getattr(self, f.name)[keep] for f in fields(SiteEvidence)})
+
+
+def _log_density(off: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of a bell curve, but for a constant."""
+    return np.asarray(-((off / width) ** 2) / 2 - np.log(width))
 
 
 def site_evidence(fit: ColumnFit, sites: Sites) -> SiteEvidence:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_stem_gan.crystal.adatoms import ADATOM_KIND
-from napari_stem_gan.crystal.cell import column_brightness
-from napari_stem_gan.crystal.defects import ANION_FOREIGN, FINDER_CLASSES, METAL_FOREIGN, defect_name
-from napari_stem_gan.crystal.materials import Material
+from napari_stem_gan.crystal.defects import FINDER_CLASSES, defect_name
+from napari_stem_gan.crystal.materials import Column, Material
 from napari_stem_gan.crystal.structure import Sites
+from napari_stem_gan.detect.brightness import brightness, foreign_ratios
 from napari_stem_gan.detect.candidates import ALONE, BETWEEN, Candidates
 from napari_stem_gan.detect.fusion import CLASSES, SITES, Fusion
 from napari_stem_gan.detect.lattice_evidence import SiteEvidence
@@ -20,6 +20,7 @@ from napari_stem_gan.detect.lattice_evidence import SiteEvidence
 SURE, LARGEST_STEP = (0.01, 0.99), 3.0
 LOWEST_CONFIDENCE = 0.05
 LEAST_CRYSTALLINITY = 0.6  # at a rim, where columns end for no defect, half of a site's surroundings are crystal
+FOREIGN = ("S_X", "S_M")
 EMPTY, AROUND_EMPTY = ("V_M", "V_2X"), 0.85  # a column missing where order falls off is the crystal's end
 
 
@@ -138,7 +139,7 @@ def names_of(
     """Defect names as written to the CSV, e.g. ``V_Se``.
 
     A substitution is named after the element whose brightness comes nearest, e.g. ``Se_W`` (Se on W), an adatom after
-    the element of the crystal whose does (``ad_W``).
+    the element of the crystal whose does (``ad_W``); see `brightness`.
 
     Parameters
     ----------
@@ -156,27 +157,25 @@ def names_of(
 
 
 def _name(kind: str, element: str, ratio: float, material: Material) -> str:
+    column = next((c for c in material.columns if c.sublattice == element), None)
     if kind == ADATOM_KIND:
-        return f"ad_{_on_top(element, ratio, material)}"
-    return defect_name(kind, element, _foreign(kind, element, ratio))
+        return f"ad_{_on_top(column, ratio, material)}"
+    known = {} if column is None or kind not in FOREIGN else foreign_ratios(column)
+    return defect_name(kind, element, _nearest(known, ratio))
 
 
-def _on_top(element: str, ratio: float, material: Material) -> str:
+def _on_top(column: Column | None, ratio: float, material: Material) -> str:
     """The crystal's element whose brightness comes nearest to what an adatom adds; its heaviest where none is known."""
-    own = {c.sublattice: column_brightness(c.atoms) for c in material.columns}
-    heaviest = max(own, key=lambda e: column_brightness((e,)))
-    added = (ratio - 1) * own[element] if element in own else ratio * own[heaviest]
-    if not added > 0:
-        return heaviest if not np.isfinite(ratio) else min(own, key=lambda e: column_brightness((e,)))
-    return min(own, key=lambda e: abs(np.log(column_brightness((e,)) / added)))
+    elements = sorted({atom for one in material.columns for atom in one.atoms}, key=lambda e: brightness((e,)))
+    if not np.isfinite(ratio):
+        return elements[-1]
+    usual = brightness((elements[-1],) if column is None else column.atoms)
+    lone = {e: brightness((e,)) / usual for e in elements}
+    return _nearest(lone, ratio - (column is not None))
 
 
-def _foreign(kind: str, element: str, ratio: float) -> str:
-    """Element of a substitution by the brightness of its column; '' for vacancies or without a ratio."""
-    table = {"S_X": ANION_FOREIGN, "S_M": METAL_FOREIGN}.get(kind, {})
-    choices = table.get(element, ())
-    if not choices or not ratio > 0:
-        return choices[0] if choices else ""
-    rest = (element,) if kind == "S_X" else ()
-    whole = column_brightness((element, *rest))
-    return min(choices, key=lambda f: abs(np.log(column_brightness((f, *rest)) / whole / ratio)))
+def _nearest(known: Mapping[str, float], ratio: float) -> str:
+    """Element of the nearest brightness by factor: the faintest for none or less, the first where it is unknown."""
+    if not known or np.isnan(ratio):
+        return next(iter(known), "")
+    return min(known, key=lambda e: abs(np.log(known[e] / ratio)) if ratio > 0 else known[e])
