@@ -2,7 +2,8 @@
 
     THP_MEM_ALLOC_ENABLE=1 python recipes/calibrate_finder.py --images 1000 --seeds 21 41
 
-Second half of `train_finder.py`, which leaves the network in its checkpoint. Of ten images three are ordinary, five are
+Second half of `train_finder.py`, which leaves the network in its checkpoint; a finder's model file will do as well, to
+fit its fusion again (`--checkpoint src/napari_stem_gan/weights/finder-tmd.safetensors`). Of ten images three are ordinary, five are
 faint, where probabilities matter most, and two are full of what is no defect: rims, holes and second layers.
 """
 
@@ -17,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_stem_gan.detect.calibrate import SiteData, calibrated, collect, score
 from napari_stem_gan.detect.finder import Finder
 from napari_stem_gan.detect.fusion import Fusion
 from napari_stem_gan.image import LabelledImage
-from napari_stem_gan.models import save_model, weights_folder
+from napari_stem_gan.models import load_model, save_model, weights_folder
 from napari_stem_gan.simulate.random_images import random_labelled
 
 ITERATIONS = 4000
@@ -51,6 +53,17 @@ def gather(finder: Finder, images: int, seeds: Sequence[int]) -> tuple[list[Site
     return data, alone
 
 
+def network_of(path: Path) -> tuple[dict[str, Tensor], int]:
+    """Weights of the network in a checkpoint or a finder's model file, and its steps."""
+    if path.suffix == ".safetensors":
+        tensors, file = load_model(path, kind="finder")
+        network = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        return network, int(file.card["network_steps"])
+    state = torch.load(path, weights_only=True)
+    model = state.get("model", state)
+    return model["average"], int(model["done"])
+
+
 def main() -> None:
     """Collect sites, fit, score on a seventh of the images, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,9 +73,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[21, 41])
     parser.add_argument("--steps-before", type=int, default=0, help="steps of the cycles before this checkpoint's")
     args = parser.parse_args()
-    state = torch.load(args.checkpoint, weights_only=True)
-    model = state.get("model", state)
-    finder = Finder(model["average"], Fusion({}))
+    network, steps = network_of(args.checkpoint)
+    finder = Finder(network, Fusion({}))
     data, alone = gather(finder, args.images, args.seeds)
     held, fit = data[::7], [d for i, d in enumerate(data) if i % 7]
     fusion = calibrated(None, fit + alone, iterations=ITERATIONS)
@@ -70,7 +82,7 @@ def main() -> None:
     print(f"F1 of single vacancies on {len(held)} held-out images: {f1:.4f}")
     card = {
         "data": "random_labelled: MoS2 WS2 MoSe2 WSe2 MoTe2, randomised (simulate/random_images.py)",
-        "network_steps": int(model["done"]) + args.steps_before,
+        "network_steps": steps + args.steps_before,
         "calibration_images": args.images * len(args.seeds),
         "held_out_f1": round(f1, 4),
         "recipe": "recipes/train_finder.py, then recipes/calibrate_finder.py",

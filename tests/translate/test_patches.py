@@ -22,6 +22,14 @@ def test_normaliser_maps_three_and_a_half_sigma_to_one_and_back() -> None:
     assert np.allclose(normaliser.undo(scaled), images[0], rtol=1e-4)
 
 
+def test_images_in_ampere_are_normalised_like_those_in_counts() -> None:
+    image = np.random.default_rng(0).normal(5, 2, (64, 64)).astype(np.float32)
+    faint = image * np.float32(1e-13)
+    np.testing.assert_allclose(Normaliser.fit([faint]).apply(faint), Normaliser.fit([image]).apply(image), atol=1e-5)
+    flat = np.full((8, 8), 3.0, np.float32)
+    assert not Normaliser.fit([flat]).apply(flat).any()
+
+
 def test_no_images_is_one_clear_error() -> None:
     with pytest.raises(ValueError, match="at least one image"):
         Normaliser.fit([])

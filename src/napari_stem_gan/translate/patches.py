@@ -23,7 +23,7 @@ class Normaliser:
     Parameters
     ----------
     mean, std
-        Mean and standard deviation of all pixels, in the images' own units.
+        Mean and standard deviation of all pixels, in the images' own units; 1 where they are all alike.
     """
 
     mean: float = 0.0
@@ -37,7 +37,7 @@ class Normaliser:
         count = sum(image.size for image in images)
         mean = sum(float(image.sum(dtype=np.float64)) for image in images) / count
         square = sum(float(np.square(image - mean, dtype=np.float64).sum()) for image in images)
-        return cls(mean=mean, std=max(float(np.sqrt(square / count)), 1e-12))
+        return cls(mean=mean, std=float(np.sqrt(square / count)) or 1.0)
 
     def apply(self, image: FloatImage) -> FloatImage:
         """Return the normalised image; nothing is clipped here (the networks clip)."""
