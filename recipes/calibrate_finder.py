@@ -3,8 +3,9 @@
     THP_MEM_ALLOC_ENABLE=1 python recipes/calibrate_finder.py --images 1000 --seeds 21 41
 
 Second half of `train_finder.py`, which leaves the network in its checkpoint; a finder's model file will do as well, to
-fit its fusion again (`--checkpoint src/napari_stem_gan/weights/finder-tmd.safetensors`). Of ten images three are ordinary, five are
-faint, where probabilities matter most, and two are full of what is no defect: rims, holes and second layers.
+fit its fusion again (`--checkpoint src/napari_stem_gan/weights/finder-tmd.safetensors`). Of ten images three are
+ordinary, five are faint, where probabilities matter most, and two are full of what is no defect: rims, holes and second
+layers.
 """
 
 from __future__ import annotations
