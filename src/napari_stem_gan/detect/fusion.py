@@ -46,14 +46,16 @@ LAYERS = (0, 2, 4)
 
 @dataclass(frozen=True)
 class Descent:
-    """How a fit goes: rate of Adam, pull to where it began, and candidates in a batch."""
+    """How a fit goes: rate of Adam, pull to where it began, candidates in a batch; do members learn together?"""
 
     rate: float
     pull: float
     batch: int
+    together: bool
 
 
-COLD, WARM = Descent(1e-2, 1e-5, 16384), Descent(3e-3, 30.0, 4096)  # from nothing; on a session, which has few sites
+COLD = Descent(1e-2, 1e-5, 16384, together=False)
+WARM = Descent(3e-3, 30.0, 4096, together=True)  # on a session, which has few sites
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ def _descend(
     count = len(data[-1])
     for _ in range(iterations):
         batch = torch.randint(count, (how.batch,), generator=generator) if count > how.batch else torch.arange(count)
-        loss = _loss(weights, tuple(values[batch] for values in data), together=how is WARM)
+        loss = _loss(weights, tuple(values[batch] for values in data), together=how.together)
         loss = loss + how.pull * sum(((weights[n] - first[n]) ** 2).mean() for n in first)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
