@@ -75,7 +75,10 @@ class Trial:
         least = self.config.min_goodness
         if reason or any_size or result.goodness >= least:
             return reason
-        return f"{material.label} fits too poorly (goodness {result.goodness:.2f} of {least:.2f} needed)"
+        return (
+            f"{material.label} fits too poorly (goodness {result.goodness:.2f} of {least:.2f} needed); if it is "
+            f"{material.label}, place its lattice by hand or lower the min goodness"
+        )
 
     def too_small(self, material: Material, pixel_size_A: float) -> str:
         """Why no lattice can be measured on so small an image, or ''."""

@@ -89,7 +89,7 @@ def _by_reflections(best: LatticeMatch, trial: Trial) -> LatticeMatch | None:
 def _laid(best: LatticeMatch, strain: float, trial: Trial) -> Iterable[LatticeMatch]:
     """Presets laid on the lattice that was found, where they can have it and differ in where their columns lie."""
     for other in MATERIALS.values():
-        if _alike(other, get_material(best.material)):
+        if alike(other, get_material(best.material)):
             continue
         options = [change @ best.lattice_vectors_px for change in _cells()]
         vectors = min(options, key=lambda option: _strain(option, other))
@@ -101,7 +101,7 @@ def _laid(best: LatticeMatch, strain: float, trial: Trial) -> Iterable[LatticeMa
             yield laid
 
 
-def _alike(one: Material, other: Material) -> bool:
+def alike(one: Material, other: Material) -> bool:
     """Whether two crystals differ only in size and elements, as the dichalcogenides do."""
     if len(one.columns) != len(other.columns):
         return False
