@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _print(name, found, drawn, radius_px, remark):
-    result, whole = score(found, drawn, radius_px)
+    result, _, whole = score(found, drawn, radius_px)
     print(
         f"  {name:26s} P {result.precision:.3f} R {result.recall:.3f} F1 {result.f1:.3f} "
         f"AP {whole.average_precision:.3f} ECE {whole.calibration_error:.3f}  {remark}", flush=True,
