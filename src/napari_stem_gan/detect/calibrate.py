@@ -74,7 +74,7 @@ def collect(finder: Finder, labelled: LabelledImage, *, alone: bool = False) -> 
     return SiteData({r: candidates.features[own[r]] for r in CLASSES}, targets, missed)
 
 
-def calibrated(start: Fusion | None, data: Sequence[SiteData], *, iterations: int = 300) -> Fusion:
+def calibrated(start: Fusion | None, data: Sequence[SiteData], *, iterations: int = 120) -> Fusion:
     """Fit a fusion to the candidates of several images, starting from `start`."""
     if not data:
         raise ValueError("at least one simulated image must be given to calibrate; draw some")
