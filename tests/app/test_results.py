@@ -141,6 +141,25 @@ def test_simulated_images_come_with_their_true_points(bench, image_layer, finish
     np.testing.assert_allclose(simulated.translate[1:], image_layer.translate)
 
 
+def test_simulated_images_are_out_of_the_way_of_other_steps_and_on_top_of_them_when_drawn_anew(
+    bench, image_layer, finish
+):
+    workbench = bench()
+    results = workbench.results
+    finish(workbench, "simulate")
+    kinds = ("simulated", "simulated truth")
+
+    for step in ("detect", "restore", "match", "run"):
+        for kind in kinds:
+            results.find(image_layer, kind).visible = True
+        finish(workbench, step)
+        assert not any(results.find(image_layer, kind).visible for kind in kinds), step
+
+    finish(workbench, "simulate")
+    assert list(workbench.viewer.layers)[-2:] == [results.find(image_layer, kind) for kind in kinds]
+    assert all(results.find(image_layer, kind).visible for kind in kinds)
+
+
 def test_every_frame_of_a_stack_is_worked_on(bench, fake, finish):
     data = np.random.default_rng(3).random((3, 40, 44), dtype=np.float32)
     place = {"scale": (2.0, 0.02, 0.02), "translate": (0, 1, 1), "units": ("s", "nm", "nm")}

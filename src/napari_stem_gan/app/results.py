@@ -153,6 +153,11 @@ class ResultLayers:
         self.viewer.layers.selection = {one for one in selected if one in self.viewer.layers}
         return layer
 
+    def raise_to_top(self, layer: Layer) -> None:
+        """Put a layer of ours above all others."""
+        layers = self.viewer.layers
+        layers.move(layers.index(layer), len(layers))
+
     def _put_below_points(self, source: Layer, layer: Layer) -> None:
         """Move a new picture below our points on its source, which it would hide."""
         layers = self.viewer.layers

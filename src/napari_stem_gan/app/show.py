@@ -14,6 +14,8 @@ from napari_stem_gan.app.readers import contrast_limits
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.tracks import show_tracks
 
+SIMULATED = ("simulated", "translated", "simulated truth")
+SIMULATING = ("simulate", "adapt")
 BACKGROUND = ("background", "none", "perfect")
 COMPARABLE = 3.0  # times wider or narrower than the restored picture needs: what is more leaves it black or white
 PROBABILITY = {"colormap": "magma", "blending": "additive", "opacity": 0.6, "contrast_limits": (0.0, 1.0)}
@@ -35,6 +37,7 @@ def show_outcome(results: ResultLayers, outcome: Outcome, threshold: float) -> N
     _show_restored(results, outcome, spacings)
     _show_detections(results, outcome, spacings, threshold)
     _show_simulated(results, outcome, spacings)
+    _place_simulated(results, outcome)
 
 
 def _spacings(outcome: Outcome) -> dict[int, float | None]:
@@ -94,7 +97,7 @@ def _show_simulated(results: ResultLayers, outcome: Outcome, spacings: dict[int,
     if not outcome.simulated or not outcome.sources:
         return
     source = outcome.sources[0].layer
-    display = {"visible": outcome.step in ("simulate", "adapt")}
+    display = {"visible": outcome.step in SIMULATING}
     results.show_image(source, "simulated", padded([one.image.data for one in outcome.simulated]), **display)
     if outcome.translated:
         results.show_image(source, "translated", padded([one.image.data for one in outcome.translated]), **display)
@@ -102,7 +105,20 @@ def _show_simulated(results: ResultLayers, outcome: Outcome, spacings: dict[int,
     defects = [name for one in outcome.simulated for name in one.defects]
     sublattices = [name for one in outcome.simulated for name in one.sublattices]
     size = point_size(next(iter(spacings.values()), None))
-    results.show_truth(source, np.concatenate(data), defects, sublattices, size).visible = display["visible"]
+    results.show_truth(source, np.concatenate(data), defects, sublattices, size)
+
+
+def _place_simulated(results: ResultLayers, outcome: Outcome) -> None:
+    """On top after the steps that simulate; out of the way of what other steps show on the same image."""
+    drawn = bool(outcome.simulated) and outcome.step in SIMULATING
+    if outcome.step in (*SIMULATING, "save") and not drawn:
+        return
+    for kind in SIMULATED:
+        shown = drawn and (kind != "translated" or bool(outcome.translated))
+        for _, layer in results.of_kind(kind):
+            layer.visible = shown
+            if shown:
+                results.raise_to_top(layer)
 
 
 def defect_probability(detection: Any) -> Any | None:
