@@ -152,6 +152,11 @@ def load_model(name_or_path: str | Path, *, kind: str) -> tuple[dict[str, Tensor
     return state, ModelFile(path.stem, kind, path, header["card"], _file_hash(path))
 
 
+def model_kind(name_or_path: str | Path) -> str:
+    """Return the kind of a model by its name or path, one of `KINDS`; raises ModelFileError as `load_model` does."""
+    return str(_read_header(find_model(name_or_path))["kind"])
+
+
 def find_model(name_or_path: str | Path) -> Path:
     """Return the file of a shipped or user model called by name, or of a path."""
     text = str(name_or_path)

@@ -107,7 +107,7 @@ def test_a_finder_whose_fusion_is_of_another_version_is_refused(tmp_path, new_fi
     state = {name: tensor for name, tensor in new_finder.state().items() if not name.endswith(".limit")}
     assert len(state) < len(new_finder.state())
     old = save_model(tmp_path / "old.safetensors", state, kind="finder", card={}, half=False)
-    with pytest.raises(ModelFileError, match="'old.safetensors' does not fit this version's finder"):
+    with pytest.raises(ModelFileError, match="'old.safetensors' does not fit this version's finder; adapt again"):
         Finder.load(old.path, "cpu")
 
 

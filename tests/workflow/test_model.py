@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_stem_gan.models import ModelFileError, save_model
+from napari_stem_gan.models import ModelFileError, load_model, save_model
 from napari_stem_gan.workflow import SessionModel
 from napari_stem_gan.workflow.model import load_finder
 
@@ -32,6 +32,15 @@ def test_the_finder_is_taken_from_a_session_a_session_file_or_a_finder_file(tmp_
     for path in (session, alone):
         state = load_finder(path, "cpu").state()
         torch.testing.assert_close(state, model.finder.state(), atol=2e-3, rtol=2e-3)
+
+
+def test_a_session_file_of_another_version_says_to_adapt_again(tmp_path, model):
+    state, file = load_model(model.save(tmp_path / "today.safetensors").path, kind="session")
+    older = {name: tensor for name, tensor in state.items() if not name.endswith(".limit")}
+    assert len(older) < len(state)
+    path = save_model(tmp_path / "last_week.safetensors", older, kind="session", card=file.card).path
+    with pytest.raises(ModelFileError, match=r"'last_week\.safetensors' is of another version; run Adapt again"):
+        load_finder(path, "cpu")
 
 
 def test_a_foreign_file_is_no_finder(tmp_path):

@@ -125,7 +125,9 @@ class Finder:
         try:
             return cls.from_state(state, device)
         except (RuntimeError, KeyError) as error:
-            sentence = f"'{file.path.name}' does not fit this version's finder; choose another model"
+            sentence = (
+                f"'{file.path.name}' does not fit this version's finder; adapt again, or take the finder as shipped"
+            )
             raise ModelFileError(sentence) from error
 
     @classmethod

@@ -73,13 +73,10 @@ class SessionModel:
 def load_finder(model: SessionModel | str | Path | None, device: str) -> Finder:
     """Finder of a session model, of a session or finder file, or the shipped one."""
     from napari_stem_gan.detect.finder import SHIPPED, Finder
-    from napari_stem_gan.models import ModelFileError
+    from napari_stem_gan.models import model_kind
 
     if isinstance(model, SessionModel):
         return model.finder
     if model is None:
         return Finder.load(SHIPPED, device)
-    try:
-        return SessionModel.load(model, device).finder
-    except ModelFileError:
-        return Finder.load(model, device)
+    return SessionModel.load(model, device).finder if model_kind(model) == "session" else Finder.load(model, device)
