@@ -87,6 +87,13 @@ def test_an_image_of_another_material_is_refused(images, matches, model):
         consume(detect(images, [wrong, matches[1]], FAST, model=model, device="cpu"))
 
 
+def test_where_several_materials_fit_nobody_is_told_that_one_must_be_shown(images, matches, model):
+    reason = "without a pixel size graphene fits, but so does hBN; choose the material or give the pixel size"
+    open_choice = replace(matches[0], accepted=False, reason=reason, material="graphene", best_other="hBN")
+    with pytest.raises(ValueError, match=f"^'{images[0].name}' was not matched: {reason}$"):
+        consume(detect(images, [open_choice, matches[1]], FAST, model=model, device="cpu"))
+
+
 def test_stop_raises_stopped_in_every_step(images, matches, model, stopped):
     for steps in (
         match_images(images, MatchConfig(), stop=stopped),

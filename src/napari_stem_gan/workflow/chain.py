@@ -25,7 +25,7 @@ from napari_stem_gan.workflow.matching import match_images
 from napari_stem_gan.workflow.model import SessionModel, load_finder
 from napari_stem_gan.workflow.point_statistics import Divide
 from napari_stem_gan.workflow.progress import Progress, Steps, check
-from napari_stem_gan.workflow.session import accepted, fit_images, refuse_nothing, without_lattice
+from napari_stem_gan.workflow.session import accepted, fit_images, other_material, refuse_nothing, without_lattice
 from napari_stem_gan.workflow.simulated import SimulatedSession, plain_name
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def detect(
     for index, (image, lattice) in enumerate(zip(images, matches, strict=True)):
         check(stop)
         if not lattice.accepted and lattice.best_other:
-            raise ValueError(f"'{image.name}' must show {lattice.material}: {lattice.reason}; choose the material")
+            raise ValueError(other_material(image.name, lattice))
         yield Progress(stage="detect", fraction=index / len(images), message=f"looking for defects in {image.name}")
         found.append(finder.find(image, lattice, config, stop=stop))
     refuse_nothing(matches, sum(len(one.points) for one in found))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_FITS = 6
 MOST_FRAMES_NAMED = 5
+CHOOSE = "choose the material"
 Matched = Sequence[tuple[STEMImage, LatticeMatch]]
 
 
@@ -68,6 +69,13 @@ def refuse_nothing(matches: Sequence[LatticeMatch], candidates: int) -> None:
     if matches and not candidates and not any(match.accepted for match in matches):
         why = f"{matches[0].reason}; check the material and the pixel size"
         raise ValueError(f"no image could be matched, and the network alone found no defect: {why}")
+
+
+def other_material(name: str, lattice: LatticeMatch) -> str:
+    """Why an image is not searched that other crystals fit, in a sentence that says what to do once."""
+    if CHOOSE in lattice.reason:  # nobody named a material, and the reason lists those that fit
+        return f"'{name}' was not matched: {lattice.reason}"
+    return f"'{name}' must show {lattice.material}: {lattice.reason}; {CHOOSE}"
 
 
 def fit_images(
