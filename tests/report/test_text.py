@@ -52,6 +52,12 @@ def test_the_report_lists_what_the_steps_say() -> None:
     assert "## Adaptation\n\n- kept: shipped\n- kl: 0.1235" in report_text(make_session(), [])
 
 
+def test_a_part_that_says_nothing_is_left_out() -> None:
+    session = make_session()
+    session.report["adapt"] |= {"known_answer": {}, "seconds": 3.0}
+    assert "- kl: 0.1235\n- seconds: 3" in report_text(session, [])
+
+
 def test_a_warning_of_the_adaptation_comes_before_every_number() -> None:
     session = make_session()
     session.report["adapt"]["warning"] = "F1 0.31 on held-out pairs: do not rely on its points"

@@ -160,7 +160,7 @@ def _items(values: Mapping[str, Any], depth: int) -> list[str]:
     for name, value in values.items():
         indent = "  " * depth
         if isinstance(value, Mapping):
-            lines += [f"{indent}- {name}", *_items(value, depth + 1)]
+            lines += [f"{indent}- {name}", *_items(value, depth + 1)] if value else []
         elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             lines += [f"{indent}- {name}", *(f"{indent}  - {_candidate(item)}" for item in value)]
         elif value not in ("", None):
