@@ -65,6 +65,18 @@ def test_the_slider_makes_the_numbers_stale_until_they_are_counted_again(counted
     assert view.remark.text() != STALE
 
 
+def test_numbers_are_stale_no_more_once_the_same_points_count_again(counted, qtbot):
+    workbench, _, view, _ = counted
+    slider, told = workbench.shell.panels["detect"].slider, view.remark.text()
+    before = slider.value()
+    slider.setValue(100)
+    qtbot.waitUntil(lambda: view.remark.text() == STALE)
+
+    slider.setValue(before)
+
+    qtbot.waitUntil(lambda: view.remark.text() == told != STALE)
+
+
 def test_a_rejected_point_does_not_count(counted, image_layer, qtbot):
     workbench, tools, view, count = counted
     curated = workbench.results.curated

@@ -65,8 +65,8 @@ class StatisticsTools(QObject):
         self._view.set_regions([layer.name for layer in shapes_layers(self._viewer)])
         ready = any(True for _ in self._curated.each())
         self._view.set_state(ready=ready, running=self.bridge.is_running())
-        if self.found is not None and not _same(self._made_of, self._now()):
-            self._view.show_stale()
+        if self.found is not None and not self.bridge.is_running():
+            self._view.show_remark(self.found, stale=not _same(self._made_of, self._now()))
 
     def count(self) -> None:
         """Count what counts now, in a thread; what is wrong is a notification."""

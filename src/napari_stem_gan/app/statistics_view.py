@@ -79,10 +79,9 @@ class StatisticsView(QWidget):
         """Say what is being counted."""
         self.remark.setText(f"{message}, {100 * fraction:.0f} %")
 
-    def show_stale(self) -> None:
-        """Say that the numbers are of other points."""
-        if self._plots is not None:
-            self.remark.setText(STALE)
+    def show_remark(self, found: Any, *, stale: bool) -> None:
+        """Say what pairs and regions tell, or that the numbers are of other points."""
+        self.remark.setText(STALE if stale else verdicts(found))
 
     def show_statistics(self, found: Any) -> None:
         """Show numbers and plots of a `detect.session_statistics.Statistics`."""
@@ -93,7 +92,7 @@ class StatisticsView(QWidget):
             self._rows.addWidget(self._plots)
         self.numbers.setText(density_table(found))
         self.numbers.show()
-        self.remark.setText(verdicts(found))
+        self.show_remark(found, stale=False)
         self._plots.show_statistics(found)
 
     @property
