@@ -140,6 +140,20 @@ def test_add_puts_a_point_on_the_nearest_site_of_its_sublattice(found):
     assert str(layer.mode) == "select"
 
 
+def test_add_on_a_candidate_below_the_threshold_accepts_it_under_the_name_that_was_chosen(found):
+    found.shell.panels["detect"].slider.setValue(500)
+    row, layer = row_of(found), layer_of(found)
+    row.add.click()
+    row.defect.setCurrentText("V_2Se")
+
+    layer.add(TRUE_PX[2] + 0.5)  # V_W, confidence 0.2
+    settle(found)
+
+    assert list(layer.features["defect"]) == ["V_Se", "V_2Se", "V_2Se"]
+    assert list(layer.features["decision"]) == ["", "", ACCEPTED]
+    np.testing.assert_allclose(layer.data[2], TRUE_PX[2])
+
+
 def test_one_selected_point_has_its_evidence_on_the_card(found):
     card = row_of(found).card
     assert card.crops.isHidden()

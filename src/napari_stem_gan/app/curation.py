@@ -49,6 +49,7 @@ class CandidatePoints:
         self.ndim = ndim
         self.image_name = image_name
         self.snap: Snap | None = None
+        self.named = False  # whether the user chose the name of what is drawn, so that it holds for a candidate there
         self._past: list[Columns] = []
         self._shown: dict[int, NDArray[np.float64]] = {}  # where the layer shows each row
 
@@ -189,11 +190,11 @@ class CandidatePoints:
 
     def _draw(self, place: NDArray[np.float64], features: Any, reach_px: float) -> int:
         """Row of a point drawn at a place."""
+        names = {name: str(features.get(name, "")) for name in ("defect", "sublattice")}
         near = self._nearest(np.array([self._at(place)[n] for n in ("frame", "y_px", "x_px")]), reach_px)
         if near is not None and near not in self._shown:
-            self._put(near, {"decision": ACCEPTED})
+            self._put(near, {"decision": ACCEPTED, **(names if self.named else {})})
             return near
-        names = {name: str(features.get(name, "")) for name in ("defect", "sublattice")}
         place = place if self.snap is None else self.snap(place, names["sublattice"])
         return self._append({**self._at(place), **names, "confidence": 1.0, "decision": ADDED})
 

@@ -68,7 +68,7 @@ class CurationTools(QObject):
     def refresh(self) -> None:
         """Listen to layers that are new, and show what is left to do."""
         for one, layer in self.curated.each():
-            one.points.snap = partial(self._evidence.snapped, one)
+            one.points.snap, one.points.named = partial(self._evidence.snapped, one), self._row.add.isChecked()
             if not any(layer is one for one in self._heard):
                 self._heard.append(layer)
                 layer.selected_data.events.items_changed.connect(self._on_selection)
@@ -111,6 +111,8 @@ class CurationTools(QObject):
             one = self.curated.of_layer(layer)
             self._row.set_defects(defect_names(one.points.columns["defect"], self._evidence.match_of(one.source)))
             self._choose(self._row.defect.currentText())
+        for one, _ in self.curated.each():
+            one.points.named = on
         layer.mode = "add" if on else "select"
         self._row.set_adding(on)
 
