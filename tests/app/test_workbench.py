@@ -206,6 +206,13 @@ print(*sys.modules)
     assert not {"ase.build", "spglib", "torch"} & set(done.stdout.split())
 
 
+def test_why_the_only_layer_cannot_be_used_is_said_once(bench):
+    workbench = bench(Image(np.zeros((40, 40, 3), np.uint8), rgb=True, name="photo"))
+
+    assert workbench.shell.understood.text().count("photo") == 1
+    assert "'photo' is a colour image; convert it to grey first" in workbench.shell.understood.text()
+
+
 def test_colour_layers_are_left_out_and_named(bench, image_layer):
     colour = Image(np.zeros((40, 40, 3), np.uint8), rgb=True, name="photo")
     workbench = bench(image_layer, colour)

@@ -10,7 +10,7 @@ from napari_stem_gan.app.layers import Source, read_layer
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.image import ImageError
 
-NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sample › napari-stem-gan"
+NO_LAYER = "no image is loaded: drop files on the viewer, or File › Open Sample › WSe2 session (2 images) (STEM GAN)"
 NOT_SELECTED = "no image layer is selected: select one, or choose 'all image layers'"
 
 
@@ -65,7 +65,8 @@ def notes_of(sources: Sequence[Source], reasons: Sequence[str], *, by_hand: str,
     overlap
         Whether layers lie on each other.
     """
-    notes = [source.note for source in sources if source.note] + [f"left out: {text}" for text in reasons]
+    notes = [source.note for source in sources if source.note]
+    notes += [f"left out: {text}" for text in reasons] if sources else []  # else they are the problem itself
     notes += [f"by hand in Simulate: {by_hand}; Adapt and Run all learn that, not today's"] if by_hand else []
     notes += ["the images lie on top of each other; 'Side by side' moves them into a row"] if overlap else []
     return notes
