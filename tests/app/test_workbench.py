@@ -10,6 +10,8 @@ import pytest
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
+from napari_stem_gan.app.adapt_panel import report_lines
+
 from .conftest import FakeModel, FakeProgress
 
 
@@ -211,6 +213,17 @@ def test_why_the_only_layer_cannot_be_used_is_said_once(bench):
 
     assert workbench.shell.understood.text().count("photo") == 1
     assert "'photo' is a colour image; convert it to grey first" in workbench.shell.understood.text()
+
+
+def test_the_report_of_adapt_names_its_parts_and_no_number_twice():
+    report = {"finder": "finder as shipped: F1 0.98 on held-out pairs", "held_out_f1": {"as shipped": 0.98}}
+    report |= {"translation": {"kept": "simulation as it is", "before": {"kl": 0.1}}, "seconds": 12.34}
+
+    assert report_lines(report) == [
+        "<b>finder</b>: finder as shipped: F1 0.98 on held-out pairs",
+        "<b>seconds</b>: 12.3",
+        "<b>translation kept</b>: simulation as it is",
+    ]
 
 
 def test_colour_layers_are_left_out_and_named(bench, image_layer):

@@ -13,6 +13,8 @@ from napari_stem_gan.app.jobs import Outcome
 from napari_stem_gan.app.panel import WARNING_SIGN, StepPanel
 from napari_stem_gan.translate.config import AdaptConfig
 
+IN_SENTENCE = ("held_out_f1", "held_out_loss")  # of every finder; the sentence on the one that is kept tells them
+
 
 class AdaptPanel(StepPanel):
     """Form of `AdaptConfig`, what came out, and a button that saves the session's model.
@@ -79,9 +81,10 @@ class AdaptPanel(StepPanel):
 
 def report_lines(report: Mapping[str, Any], limit: int = 8) -> list[str]:
     """Plain entries of a report and of its parts as ``name: value``, numbers with three digits."""
+    parts = {name: value for name, value in report.items() if isinstance(value, Mapping) and name not in IN_SENTENCE}
+    inner = [(f"{part} {name}", value) for part, values in parts.items() for name, value in values.items()]
     lines = []
-    parts = [value for value in report.values() if isinstance(value, Mapping)]
-    for name, value in [item for part in (report, *parts) for item in part.items()]:
+    for name, value in [*report.items(), *inner]:
         if isinstance(value, float):
             value = f"{value:.3g}"
         if isinstance(value, str | int | bool) and value != "":
