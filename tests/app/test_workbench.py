@@ -226,6 +226,33 @@ def test_the_report_of_adapt_names_its_parts_and_no_number_twice():
     ]
 
 
+def test_headers_say_nothing_of_layers_that_are_gone(bench, finish, image_layer):
+    workbench = bench()
+    finish(workbench, "match")
+    finish(workbench, "restore")
+    headers = {name: workbench.shell.sections[name].header for name in ("match", "restore")}
+    assert headers["match"].text() == "Match  ✓ 1 of 1 matched"
+
+    workbench.viewer.layers.clear()
+    workbench.refresh()
+
+    assert [header.text() for header in headers.values()] == ["Match", "Restore"]
+    assert workbench.shell.panels["match"].result.text() == ""
+
+
+def test_what_was_expected_of_points_goes_with_them(bench, finish):
+    workbench = bench()
+    panel = workbench.shell.panels["detect"]
+    panel.form.fields["known_answer"].setChecked(True)
+    finish(workbench, "detect")
+    assert "false vacancies" in panel.expected.text()
+
+    workbench.viewer.layers.clear()
+    workbench.refresh()
+
+    assert panel.expected.text() == ""
+
+
 def test_colour_layers_are_left_out_and_named(bench, image_layer):
     colour = Image(np.zeros((40, 40, 3), np.uint8), rgb=True, name="photo")
     workbench = bench(image_layer, colour)

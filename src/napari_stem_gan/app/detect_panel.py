@@ -141,6 +141,8 @@ class DetectPanel(StepPanel):
         """Say whether there are points to save and to tell of."""
         self.save.setEnabled(ready)
         if not ready:
+            self._answer = self._balanced = None
+            self._show_threshold()
             self.show_result("")
             self.remarked.emit("")
 

@@ -128,6 +128,11 @@ class Shell(QWidget):
             self.sections[name].set_title(f"{self.panels[name].title}  {mark}{remark}".rstrip())
             self.sections[name].header.setToolTip(remark)
 
+    def forget(self, name: str) -> None:
+        """Take back a short result and what the panel tells at length."""
+        self.show_remark(name, "")
+        self.panels[name].show_result("")
+
     def open_section(self, name: str) -> None:
         """Open a section; the others close."""
         self.sections[name].set_open(True)

@@ -15,6 +15,7 @@ from napari_stem_gan.app.asked import asked_configs, asked_errors, asked_materia
 from napari_stem_gan.app.jobs import STEPS, Outcome, Request, job, load_workflow
 from napari_stem_gan.app.layers import Source, summary
 from napari_stem_gan.app.listener import Listener
+from napari_stem_gan.app.remarks import Remarks
 from napari_stem_gan.app.results import ResultLayers
 from napari_stem_gan.app.session import Session, lie_on_each_other, set_pixel_size, side_by_side
 from napari_stem_gan.app.shell import Shell
@@ -72,6 +73,7 @@ class Workbench(QWidget):
         if self.shell.current() == "simulate":  # crystals are made with ASE, whose import would hold up the panel
             self.shell.panels["simulate"].understand(asked_material(self.shell, self._session))
         self.tools.refresh()
+        self.remarks.refresh(self.viewer.layers)
         errors = asked_errors(self.shell)
         overlap = lie_on_each_other(sources)
         self.shell.spread.setVisible(overlap)
@@ -145,6 +147,7 @@ class Workbench(QWidget):
     def _build(self) -> None:
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.shell = Shell(self.steps, self)
+        self.remarks = Remarks(self.shell)
         self.bridge = Bridge(self)
         self.listener = Listener(self.viewer, self.refresh, self)
         self.tools = Tools(self.viewer, self._session, self.shell.panels)
@@ -193,7 +196,7 @@ class Workbench(QWidget):
         if self.lattice is not None:
             self.lattice.show_outcome(outcome)
         remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
-        self.shell.show_remarks(remarks)
+        self.remarks.show(remarks, [source.layer for source in outcome.sources])
         self._told_by = TOLD_BY.get(outcome.step, outcome.step)
         self._told = remarks.get(self._told_by, "")
         if outcome.detections is not None and self.tools.points is not None:
