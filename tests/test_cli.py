@@ -87,6 +87,14 @@ def test_a_failure_ends_with_1_and_one_line(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("command", ["adapt", "detect"])
+def test_a_folder_in_place_of_the_file_to_write_is_refused_before_any_work(
+    command: str, sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(sample_file), "--material", "WSe2", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"error: '{tmp_path}' is a folder; give the name of a file\n"
+
+
 def test_an_unknown_material_is_refused_with_the_known_ones(
     sample_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,7 +193,8 @@ def test_restore_writes_an_image_of_the_same_size(
 
 def test_an_adapted_model_serves_detect(sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = (sample_file, "--material", "WSe2")
-    model = answer(capsys, "adapt", *common, "--minutes", 0.05, "--out", tmp_path / "today.safetensors")["model"]
+    model = answer(capsys, "adapt", *common, "--minutes", 0.05, "--out", tmp_path / "today")["model"]
+    assert model == str(tmp_path / "today.safetensors")
     answer(capsys, "detect", *common, "--no-average-flips", "--model", model, "--out", tmp_path / "points.csv")
     assert (tmp_path / "points.csv").exists()
 

@@ -33,7 +33,7 @@ from napari_stem_gan.crystal.config import MatchConfig
 from napari_stem_gan.detect.config import DetectConfig
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 from napari_stem_gan.detect.threshold import threshold_of
-from napari_stem_gan.io import prepare_folder, readable_suffixes, write_image
+from napari_stem_gan.io import prepare_file, prepare_folder, readable_suffixes, write_image
 from napari_stem_gan.restore.config import RestoreConfig
 from napari_stem_gan.simulate.config import OpticsConfig, SimulateConfig
 from napari_stem_gan.translate.config import AdaptConfig
@@ -104,7 +104,7 @@ def simulate(options: Any, job: Job) -> Answer:
 
 def adapt(options: Any, job: Job) -> Answer:
     """Fine-tune the CycleGAN and the finder on today's images and write the session's model."""
-    prepare_folder(options.out.parent)
+    prepare_file(options.out)
     decisions = None if options.decisions is None else workflow.read_points(options.decisions)
     images, matches = matched(options.images, options, job)
     lost = 0
@@ -113,15 +113,15 @@ def adapt(options: Any, job: Job) -> Answer:
     config, like = config_from(AdaptConfig, options), config_from(SimulateConfig, options)
     more = {"decisions": decisions, "device": options.device}
     model = job.finish(workflow.adapt(images, matches, config, simulate=like, stop=job.stop, **more))
-    model.save(options.out)
+    saved = str(model.save(options.out).path)
     early = " (stopped early)" if job.stop.is_set() else ""
-    text = "\n".join([*left_out(lost), f"the session's model is in {options.out}{early}"])
-    return with_warning(text, model.report), {"model": str(options.out), "report": model.report, "left_out": lost}
+    text = "\n".join([*left_out(lost), f"the session's model is in {saved}{early}"])
+    return with_warning(text, model.report), {"model": saved, "report": model.report, "left_out": lost}
 
 
 def detect(options: Any, job: Job) -> Answer:
     """Find defects and write them as CSV."""
-    prepare_folder(options.out.parent)
+    prepare_file(options.out)
     images, matches = matched(options.images, options, job)
     config = config_from(DetectConfig, options)
     steps = workflow.detect(images, matches, config, model=options.model, device=options.device, stop=job.stop)

@@ -64,12 +64,7 @@ def atomic_write(path: str | Path, write: Callable[[Path], object]) -> None:
     path = Path(path)
     temporary = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        if not path.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "no such folder")
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, "is read-only")
+        _check_target(path)
         write(temporary)
         temporary.chmod(_ordinary_mode())  # some writers make files that only their owner may read
         with temporary.open("rb+") as file:
@@ -84,6 +79,16 @@ def atomic_write(path: str | Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _check_target(path: Path) -> None:
+    """Raise the system's error that writing a file would end with."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "is read-only")
 
 
 def _is_full(folder: Path) -> bool:
@@ -142,6 +147,23 @@ def prepare_folder(path: str | Path) -> Path:
             error.errno, f"folder '{folder}' cannot be created or written to; choose another folder"
         ) from error
     return folder
+
+
+def prepare_file(path: str | Path) -> Path:
+    """Create the folder of the file `path` where it is missing and check that the file can be written.
+
+    Raises
+    ------
+    OutputError
+        If it is a folder, read-only, or in a folder that cannot be created or written to.
+    """
+    path = Path(path)
+    prepare_folder(path.parent)
+    try:
+        _check_target(path)
+    except OSError as error:
+        raise _output_error(path, error) from error
+    return path
 
 
 def write_json(path: str | Path, obj: object) -> None:
