@@ -69,6 +69,19 @@ def test_wrong_usage_ends_with_2_and_says_so_on_stderr(words: list[str], capsys:
 
 @pytest.mark.parametrize(
     ("words", "says"),
+    [(["detect", "--out", "p"], "at least one image"), (["restore", "a.tif", "--out", "p", "--mode", "x"], "--help")],
+)
+def test_wrong_usage_is_one_json_object_where_json_was_asked_for(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert says in json.loads(printed.out)["error"]
+    assert printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
     [
         (["match", "missing.tif", "--material", "WSe2"], "missing.tif"),
         (["restore", "missing.tif", "--out", "OUT"], "missing.tif"),

@@ -23,6 +23,8 @@ DESCRIPTION = """Find every vacancy in atomic-resolution STEM images: match, sim
 
 Exit code: 0 done, 1 failed (one line on stderr says why), 2 wrong usage, 130 stopped with Ctrl-C."""
 
+WRONG_USAGE = "wrong usage, which stderr describes; see --help"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -55,12 +57,19 @@ def _answer(arguments: Sequence[str]) -> int:
     try:
         command, options = parse(words, COMMANDS, program=PROGRAM, description=DESCRIPTION)
     except SystemExit as ending:  # tyro has printed help or what is wrong
-        return int(ending.code or 0)
+        return _misused(words, WRONG_USAGE) if ending.code else 0
     except OptionsError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return _misused(words, str(error))
     _quiet()
     return _run(command, options)
+
+
+def _misused(words: Sequence[str], sentence: str) -> int:
+    """Answer wrong usage, which stderr has told of, where JSON was asked for; its exit code."""
+    if "--json" in words:
+        sys.stdout.write(_json({"error": sentence}) + "\n")
+    return 2
 
 
 def _run(command: Command, options: Any) -> int:
