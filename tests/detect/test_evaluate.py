@@ -235,6 +235,18 @@ def test_a_border_needs_the_size_of_the_image(tmp_path):
         evaluate(found, truth, border_px=20.0)
 
 
+@pytest.mark.parametrize("border", [-3.0, float("nan")])
+def test_a_border_below_zero_is_refused(tmp_path, border):
+    truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X")])
+    with pytest.raises(TableError, match="border_px must be zero or positive, got"):
+        evaluate(table([[10.0, 10.0]]), truth, border_px=border)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    with pytest.raises(TableError, match="which is a folder; check the path"):
+        evaluate(table([[10.0, 10.0]]), tmp_path)
+
+
 def test_classes_that_were_confused_are_told(tmp_path):
     truth = truth_file(tmp_path / "t.csv", [(10, 10, "V_X"), (50, 50, "V_X"), (90, 90, "V_M")])
     found = evaluate(table([[10.0, 10.0], [50.0, 50.0]], defects=["V_Se", "V_2Se"]), truth)

@@ -129,8 +129,8 @@ def evaluate(
     Raises
     ------
     TableError
-        If a file is not a table, a row has no position, no pixel size can be found, or a border is asked for and the
-        size is not known.
+        If a file is not a table, a row has no position, no pixel size can be found, or a border is negative, or asked
+        for where the size is not known.
     """
     table, shapes = (points, {}) if isinstance(points, PointTable) else (read_points(points), image_shapes(points))
     files = [truth] if isinstance(truth, (str, Path)) else truth
@@ -138,6 +138,8 @@ def evaluate(
     _check_places(table.positions_px, "points" if isinstance(points, PointTable) else Path(points).name)
     for true, file in zip(truths, files, strict=True):
         _check_places(true.positions_px, Path(file).name)
+    if not border_px >= 0:
+        raise TableError(f"border_px must be zero or positive, got {border_px:g}; try 0")
     window = _Window(border_px, size_px, shapes)
     if not truths:
         raise TableError("at least one table of true defects must be given; name it after the table of points")

@@ -152,7 +152,8 @@ def read_csv(path: str | Path) -> PointTable:
     """
     path = Path(path)
     if not path.is_file():
-        raise TableError(f"table must be a CSV file, got '{path}', which does not exist; check the path")
+        state = "is a folder" if path.is_dir() else "does not exist"
+        raise TableError(f"table must be a CSV file, got '{path}', which {state}; check the path")
     if not is_points_csv(path):
         raise TableError(f"'{path.name}' must begin with the columns {','.join(COLUMNS)}; it is not one of our tables")
     try:

@@ -63,7 +63,8 @@ def read_truth(path: str | Path) -> Truth:
     """
     path = Path(path)
     if not path.is_file():
-        raise TableError(f"truth must be a CSV file, got '{path}', which does not exist; check the path")
+        state = "is a folder" if path.is_dir() else "does not exist"
+        raise TableError(f"truth must be a CSV file, got '{path}', which {state}; check the path")
     if is_points_csv(path):
         return _own(read_csv(path))
 
