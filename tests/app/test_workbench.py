@@ -240,6 +240,20 @@ def test_headers_say_nothing_of_layers_that_are_gone(bench, finish, image_layer)
     assert workbench.shell.panels["match"].result.text() == ""
 
 
+def test_simulated_images_of_another_session_are_not_offered_any_more(bench, finish, image_layer):
+    workbench = bench()
+    panel, header = workbench.shell.panels["simulate"], workbench.shell.sections["simulate"].header
+    finish(workbench, "simulate")
+    assert header.text() == "Simulate  ✓ 2 images with 4 planted defects"
+
+    workbench.viewer.add_image(np.random.default_rng(1).random((64, 96)), name="next day")
+    finish(workbench, "match")
+
+    assert header.text() == "Simulate"
+    assert panel.result.text() == ""
+    assert not panel.save.isEnabled()
+
+
 def test_what_was_expected_of_points_goes_with_them(bench, finish):
     workbench = bench()
     panel = workbench.shell.panels["detect"]

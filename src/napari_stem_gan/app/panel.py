@@ -65,6 +65,10 @@ class StepPanel(QWidget):
         """
         return ""
 
+    def forget(self) -> None:
+        """Take back what is shown of a result."""
+        self.show_result("")
+
     def keep(self) -> None:
         """Keep the settings for the next session, without what belongs to today's images."""
         if not self.error():

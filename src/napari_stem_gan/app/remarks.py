@@ -29,9 +29,14 @@ class Remarks:
         self._shell.show_remarks(remarks)
         self._about |= {name: layers for name in ABOUT_LAYERS if remarks.get(name)}
 
+    def forget(self, name: str) -> None:
+        """Take back what was said of a step, if it is shown here."""
+        if name in self._shell.panels:
+            self._about.pop(name, None)
+            self._shell.forget(name)
+
     def refresh(self, layers: Collection[Layer]) -> None:
         """Take back what was said of layers of which none is there any more."""
         gone = [name for name, about in self._about.items() if not any(layer in layers for layer in about)]
         for name in gone:
-            del self._about[name]
-            self._shell.forget(name)
+            self.forget(name)

@@ -131,7 +131,7 @@ class Shell(QWidget):
     def forget(self, name: str) -> None:
         """Take back a short result and what the panel tells at length."""
         self.show_remark(name, "")
-        self.panels[name].show_result("")
+        self.panels[name].forget()
 
     def open_section(self, name: str) -> None:
         """Open a section; the others close."""

@@ -71,6 +71,11 @@ class SimulatePanel(StepPanel):
         self.save.setEnabled(count > 0)
         return text
 
+    def forget(self) -> None:
+        """Take back what is shown of simulated images; there is none to save any more."""
+        super().forget()
+        self.save.setEnabled(False)
+
     def _build(self) -> None:
         self._claimed: tuple[str, int] | None = None
         super()._build()

@@ -197,6 +197,8 @@ class Workbench(QWidget):
             self.lattice.show_outcome(outcome)
         remarks = {name: panel.show_outcome(outcome) for name, panel in self.shell.panels.items()}
         self.remarks.show(remarks, [source.layer for source in outcome.sources])
+        if not self._session.simulated:  # those there were are of other images or of another lattice
+            self.remarks.forget("simulate")
         self._told_by = TOLD_BY.get(outcome.step, outcome.step)
         self._told = remarks.get(self._told_by, "")
         if outcome.detections is not None and self.tools.points is not None:
