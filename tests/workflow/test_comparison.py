@@ -63,6 +63,12 @@ def test_the_finder_with_the_truest_confidences_is_kept_if_it_beats_the_shipped_
     assert report["held_out_loss"][SHIPPED] == 1.0
 
 
+def test_the_reason_shows_a_difference_on_clear_images_too(kept):
+    losses = {"old": [0.0597] * 3, "old fitted": [0.0558, 0.0561, 0.0555]}  # of 9 vacancies
+    _, report = kept(losses, [pair(2, 1), pair(1, 2), pair(3, 0)])
+    assert report["finder"].endswith("(cross-entropy 0.0186 per vacancy, 0.0199 as shipped)")
+
+
 def test_a_calibrated_finder_is_judged_on_pairs_that_it_was_not_fitted_to(monkeypatch):
     pairs, seen = [pair(n, 0) for n in range(1, 8)], []
     monkeypatch.setattr(calibrate, "calibrated", lambda start, fit: [place(pairs, one) for one in fit])

@@ -94,7 +94,7 @@ def _verdict(best: str, f1: Mapping[str, float], loss: Mapping[str, float]) -> s
         return f"finder {best}: F1 {f1[best]:.3f} on held-out pairs, and no other's confidences are truer beyond chance"
     return (
         f"finder {best}: F1 {f1[best]:.3f} on held-out pairs, {f1[SHIPPED]:.3f} as shipped; its confidences are truer "
-        f"(cross-entropy {loss[best]:.2f} per vacancy, {loss[SHIPPED]:.2f} as shipped)"
+        f"(cross-entropy {loss[best]:.3g} per vacancy, {loss[SHIPPED]:.3g} as shipped)"
     )
 
 
