@@ -98,6 +98,21 @@ def test_points_are_counted_in_the_regions_that_were_drawn(counted, image_layer,
     assert half.count == 1  # one of two at x = 30, the other at x = 71.5
 
 
+def test_numbers_are_seen_after_count_on_a_small_screen(bench, finish, qtbot, make_napari_viewer):
+    workbench = bench(viewer=make_napari_viewer(show=True))
+    workbench.viewer.window.resize(1280, 720)
+    workbench.shell.open_section("detect")
+    panel = workbench.shell.panels["detect"]
+    panel.counting.set_open(True)
+    finish(workbench, "detect")
+
+    with qtbot.waitSignal(workbench.statistics.bridge.ended, timeout=20000):
+        panel.statistics.count.click()
+
+    numbers = panel.statistics.numbers
+    qtbot.waitUntil(lambda: numbers.visibleRegion().boundingRect().height() == numbers.height() > 0)
+
+
 def test_an_ellipse_keeps_its_area(image_layer):
     box = np.array([[10.0, 20.0], [10.0, 60.0], [40.0, 60.0], [40.0, 20.0]])
     shapes = Shapes([np.array([image_layer.data_to_world(c) for c in box])], shape_type="ellipse", name="e")

@@ -11,13 +11,13 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_stem_gan.app.evidence_card import EvidenceCard
+from napari_stem_gan.app.scroll import scroll_to
 
 ADD_HINT = "Click on the image where a defect is missing; press Add again when done."
 
@@ -87,11 +87,7 @@ class CurationRow(QWidget):
 
     def bring_into_view(self) -> None:
         """Scroll until buttons and card are seen."""
-        area = self.parent()
-        while area is not None and not isinstance(area, QScrollArea):
-            area = area.parent()
-        if area is not None:
-            area.ensureWidgetVisible(self, 0, 0)
+        scroll_to(self)
 
     def _build(self) -> None:
         self.previous = _button("◀ Previous", "The undecided point before (key ,)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from napari_stem_gan.app.jobs import load_workflow
 from napari_stem_gan.app.layers import Source, read_layer
@@ -18,6 +18,8 @@ from napari_stem_gan.app.session import Session
 from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.worker import Bridge
 from napari_stem_gan.crystal.lattice import LatticeMatch
+
+LAID_OUT_MS = 30  # after which numbers that are new have their place in the panel
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class StatisticsTools(QObject):
         self.found: Any = None
         self._made_of: list[Any] = []
         self.bridge = Bridge(self)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(LAID_OUT_MS)
         self._connect()
         self.refresh()
 
@@ -97,6 +102,7 @@ class StatisticsTools(QObject):
     def close(self) -> None:
         """Stop counting and hear nothing any more."""
         self.bridge.stop()
+        self._soon.stop()
         self._curated.events.edited.disconnect(self._on_edited)
 
     def _connect(self) -> None:
@@ -107,6 +113,7 @@ class StatisticsTools(QObject):
         self.bridge.returned.connect(self._on_returned)
         self.bridge.failed.connect(show_error)
         self.bridge.ended.connect(self._on_ended)
+        self._soon.timeout.connect(self._view.bring_into_view)
 
     def _job(self, config: Any, frames: list[Frame], matches: list[Any], polygons: Mapping[str, list[Polygon]]) -> Any:
         """The job, with everything that belongs to the main thread taken before."""
@@ -150,6 +157,7 @@ class StatisticsTools(QObject):
     def _on_returned(self, found: Any) -> None:
         self.found = found
         self._view.show_statistics(found)
+        self._soon.start()
 
     def _on_ended(self, _: Any) -> None:
         self.refresh()

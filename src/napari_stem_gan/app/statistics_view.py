@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_stem_gan.app.form import ConfigForm
+from napari_stem_gan.app.scroll import scroll_to
 from napari_stem_gan.detect.statistics_config import StatisticsConfig
 
 GRID = "a grid of regions"
@@ -94,6 +95,11 @@ class StatisticsView(QWidget):
         self.numbers.show()
         self.show_remark(found, stale=False)
         self._plots.show_statistics(found)
+
+    def bring_into_view(self) -> None:
+        """Scroll until the numbers are seen."""
+        if self.numbers.isVisible():
+            scroll_to(self.numbers)
 
     @property
     def plots(self) -> Any:
