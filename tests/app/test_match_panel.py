@@ -71,6 +71,21 @@ def test_materials_that_the_lattice_cannot_tell_apart_are_named():
     assert "The lattice alone also fits WS2" in text_of(reason="WSe2 lattice found; the lattice alone also fits WS2")
 
 
+@pytest.mark.parametrize(
+    ("doubt", "shown"),
+    [
+        ("MoSe2 would fit the pixel size as given", "<i>MoSe2 would fit the pixel size as given.</i>"),
+        ("which way round it lies is not certain", "<i>Which way round it lies is not certain.</i>"),
+        ("it is the mirror image of x", "<i>It is the mirror image of x.</i>"),
+    ],
+)
+def test_every_doubt_about_a_match_is_shown_and_nothing_twice(doubt, shown):
+    reason = "WSe2 lattice found; pixel size is 3.1 % too large, 0.02100 nm by the lattice"
+    plain, text = text_of(reason=reason), text_of(reason=f"{reason}; {doubt}")
+    assert text == f"{plain}<br>{shown}"
+    assert "<i>" not in plain
+
+
 def test_a_structure_file_becomes_the_material(bench, tmp_path, monkeypatch):
     workbench = bench()
     path = tmp_path / "CdTe.cif"

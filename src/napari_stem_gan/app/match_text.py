@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from napari_stem_gan.image import A_PER_NM
@@ -17,8 +18,7 @@ def match_text(match: Any) -> str:
         return refusal_text(match)
     lines = [f"{match.label}, goodness {match.goodness:.2f}", _pixel_size(match), _scan(match), _columns(match)]
     lines += [_grain(match, other) for other in match.other_grains]
-    note = match.reason.partition("; the lattice alone")
-    lines += [f"<i>The lattice alone{note[2]}.</i>"] if note[1] else []
+    lines += [f"<i>{escape(doubt[:1].upper() + doubt[1:])}.</i>" for doubt in _doubts(match)]
     return "<br>".join(line for line in lines if line)
 
 
@@ -63,6 +63,12 @@ def _columns(match: Any) -> str:
     ratios = ", ".join(f"{name} {value:.2f}" for name, value in match.column_ratios.items())
     bright = f"brightness {ratios}" if ratios else ""
     return ", ".join(part for part in (width, bright) if part)
+
+
+def _doubts(match: Any) -> list[str]:
+    """What the reason says beside crystal and pixel size, which have lines of their own: crystals that fit as well."""
+    parts = [part for part in match.reason.split("; ") if part]
+    return [part for part in parts if not (part.endswith("lattice found") or part.startswith("pixel size"))]
 
 
 def _grain(match: Any, other: Any) -> str:
