@@ -19,7 +19,7 @@ from napari_stem_gan.app.statistics_view import StatisticsView
 from napari_stem_gan.app.worker import Bridge
 from napari_stem_gan.crystal.lattice import LatticeMatch
 
-LAID_OUT_MS = 30  # after which numbers that are new have their place in the panel
+LAID_OUT_MS = 200  # after which numbers that are new have their place in the panel
 
 
 @dataclass(frozen=True)
