@@ -11,6 +11,8 @@ from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
 from napari_stem_gan.app.adapt_panel import report_lines
+from napari_stem_gan.app.progress import ProgressPanel
+from napari_stem_gan.app.worker import Ending
 
 from .conftest import FakeModel, FakeProgress
 
@@ -91,6 +93,27 @@ def test_an_error_is_a_notification_and_lands_the_bar(bench, fake, finish, error
     assert str(error) in workbench.shell.progress.message.text()
     assert workbench.shell.progress.bar.maximum() > 0  # no endless bar
     assert workbench.shell.start.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("fraction", "ending", "told", "shown"),
+    [
+        (1.0, Ending.FAILED, "no lattice", 0),
+        (1.0, Ending.STOPPED, "", 0),
+        (0.4, Ending.STOPPED, "", 400),
+        (1.0, Ending.STOPPED, "this session's model is ready", 1000),
+        (0.4, Ending.DONE, "", 1000),
+    ],
+)
+def test_the_bar_is_full_for_what_was_done_alone(qtbot, fraction, ending, told, shown):
+    panel = ProgressPanel()
+    qtbot.addWidget(panel)
+    panel.begin("Run all")
+    panel.add(FakeProgress("match", fraction))
+
+    panel.end(ending, told)
+
+    assert panel.bar.value() == shown
 
 
 def test_after_a_failure_the_next_job_works(bench, fake, finish):

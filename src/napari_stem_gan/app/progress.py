@@ -76,8 +76,8 @@ class ProgressPanel(QWidget):
         self.bar.setRange(0, STEPS)
         if ending is Ending.DONE:
             self.bar.setValue(STEPS)
-        elif self._latest is None:
-            self.bar.setValue(0)
+        elif self._latest is None or ending is Ending.FAILED or (self.bar.value() == STEPS and not told):
+            self.bar.setValue(0)  # a full bar is for what was done: the last stage alone may have been at its end
         self._ended = (ending, more, clock(time.monotonic() - self._start))
         self.retell(told)
 
