@@ -19,7 +19,7 @@ def adapted(monkeypatch):
     def adapt(images, matches, config, *, decisions=None, **_):
         seen["decisions"] = decisions
         yield from ()
-        return SimpleNamespace(save=lambda path: None, report=seen.get("report", {}))
+        return SimpleNamespace(save=lambda path: SimpleNamespace(path=path), report=seen.get("report", {}))
 
     monkeypatch.setattr(commands, "matched", lambda *_: ([SimpleNamespace(name="a", frame=0, shape=(64, 64))], []))
     monkeypatch.setattr(commands.workflow, "adapt", adapt)
