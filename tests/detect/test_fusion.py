@@ -7,6 +7,7 @@ from napari_stem_gan.detect.fusion import (
     FEATURES,
     FOREIGN_ODDS,
     HALF_ODDS,
+    LARGEST_ODDS,
     LIMIT,
     MEMBERS,
     Fusion,
@@ -82,6 +83,18 @@ def test_an_image_s_own_share_of_defects_is_found():
         features, target = drawn(share, 16000, 1)  # many more than count as doubt
         own = fusion.weights["anion.share"][1].item() * fusion.odds(features, "anion")[1]
         assert own == pytest.approx(target.mean(), abs=0.03)
+
+
+def test_a_seldom_class_keeps_its_share_and_takes_nothing_from_what_looks_alike():
+    rng = np.random.default_rng(0)
+    target = rng.choice([0, 3, 4], size=8000, p=[0.95, 0.049, 0.001])  # the last two look the same
+    features = rng.normal(size=(8000, FEATURES)) * 0.1
+    features[:, 0] += 4 * (target > 0)
+    fusion = fit_fusion({"anion": (features, target)}, iterations=150)
+    many = features[target > 0].repeat(5, 0)
+    odds = fusion.odds(many, "anion")
+    assert odds[3] == LARGEST_ODDS
+    assert odds[4] == 1.0
 
 
 def test_confidence_stays_calibrated_at_another_share():

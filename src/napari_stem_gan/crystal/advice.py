@@ -172,7 +172,8 @@ def with_twins(best: LatticeMatch, results: Sequence[LatticeMatch]) -> LatticeMa
     told = ", ".join(r.label for r in twins)
     if best.nominal_pixel_size_A is None:
         advice = "choose the material or give the pixel size"
-        reason = f"without a pixel size {best.label} fits, but so does {told}; {advice}"
+        verb = "does" if len(twins) == 1 else "do"
+        reason = f"without a pixel size {best.label} fits, but so {verb} {told}; {advice}"
         return replace(best, accepted=False, best_other=twins[0].material, reason=reason, pixel_size_A=None)
     return replace(best, best_other=twins[0].material, reason=f"{best.reason}; the lattice alone also fits {told}")
 

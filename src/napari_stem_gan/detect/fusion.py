@@ -40,7 +40,7 @@ LIMIT = 6.0  # of a log likelihood ratio
 MEMBERS, HIDDEN = 4, 16
 SITES = ("anion", "metal")
 DOUBT, ROUNDS, LARGEST_ODDS = 400.0, 50, 2.0
-RAREST = 3e-4  # a class with a smaller share was hardly seen
+RAREST, SELDOM = 3e-4, 2e-3  # a class with a smaller share was hardly seen; and is too seldom to be counted on an image
 LAYERS = (0, 2, 4)
 
 
@@ -108,7 +108,8 @@ class Fusion:
         Expectation maximisation of the shares, from all sites of the image together; so a crystal without defects is
         not given the share of those that were simulated. The simulated share counts as `DOUBT` sites, and no class may
         be more than `LARGEST_ODDS` times as common: where the lattice is not the crystal's, everything would become a
-        defect. 1 for classes that were hardly simulated and for candidates that are no sites.
+        defect. 1 for classes that are seldom (adatoms on sites would take what looks alike from substitutions) and for
+        candidates that are no sites.
 
         References
         ----------
@@ -117,7 +118,7 @@ class Fusion:
         if f"{role}.share" not in self.weights or role not in SITES:
             return np.ones(len(CLASSES[role]))
         usual = self.weights[f"{role}.share"].double().numpy().clip(RAREST)
-        known, odds = usual > RAREST, np.ones(len(usual))
+        known, odds = usual > SELDOM, np.ones(len(usual))
         found = self.probabilities(features, role)
         for _ in range(ROUNDS):
             share = (_normalised(found * odds).sum(0) + DOUBT * usual) / (len(found) + DOUBT)
