@@ -13,6 +13,7 @@ from napari_stem_gan.training import (
     halve_batch,
     is_out_of_memory,
     seed_everything,
+    threads_for,
 )
 
 
@@ -72,3 +73,18 @@ def test_out_of_memory_is_recognised_on_every_device() -> None:
 
 def test_freeing_memory_works_without_a_card() -> None:
     free_memory("cpu")
+
+
+def test_small_images_take_one_thread_and_the_others_come_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threads_for(512 * 512):
+            small = torch.get_num_threads()
+        with threads_for(2048 * 2048):
+            large = torch.get_num_threads()
+        with pytest.raises(KeyError), threads_for(1):
+            raise KeyError
+        assert (small, large, torch.get_num_threads()) == (1, 2, 2)
+    finally:
+        torch.set_num_threads(before)

@@ -26,6 +26,7 @@ from napari_stem_gan.detect.column_places import settled
 from napari_stem_gan.detect.column_setting import Setting, cut, fit_setting, weighted
 from napari_stem_gan.image import FloatImage
 from napari_stem_gan.simulate.probe import FWHM_PER_SIGMA
+from napari_stem_gan.training import threads_for
 
 LEAST_SIGMA_PX = 1.2  # finer sampling tells nothing more: pixels are averaged down to it
 PART_PX = 1024
@@ -90,8 +91,9 @@ def fit_columns(
     places = torch.as_tensor((sites.positions_px + 0.5) / binning - 0.5, dtype=torch.float32, device=device)
     kind = torch.as_tensor(np.unique(sites.column, return_inverse=True)[1], device=device)
     constant = _constant_px(sites) / binning
-    setting = fit_setting(image, places, kind, fwhm_px / FWHM_PER_SIGMA / binning, constant)
-    found = _all_parts(image, places, kind, setting)
+    with threads_for(image.numel()):
+        setting = fit_setting(image, places, kind, fwhm_px / FWHM_PER_SIGMA / binning, constant)
+        found = _all_parts(image, places, kind, setting)
     shift, error, height, height_error, level, misfit = (t.cpu().numpy().astype(float) for t in found)
     return ColumnFit(
         sites.positions_px + shift * binning, error * binning, height * scale, height_error * scale,

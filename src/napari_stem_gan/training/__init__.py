@@ -8,6 +8,7 @@ from napari_stem_gan.training.device import (
     halve_batch,
     is_out_of_memory,
     seed_everything,
+    threads_for,
 )
 from napari_stem_gan.training.loop import train
 from napari_stem_gan.training.protocol import Stopped, Trainable, TrainingConfig, TrainingError, TrainStep
@@ -25,5 +26,6 @@ __all__ = [
     "halve_batch",
     "is_out_of_memory",
     "seed_everything",
+    "threads_for",
     "train",
 ]
