@@ -39,6 +39,15 @@ def test_each_crystal_is_judged_once_and_says_why(draw_crystal):
     assert "lattice" in verdicts["SrTiO3"].reason or "structure" in verdicts["SrTiO3"].reason
 
 
+def test_no_crystal_is_laid_on_a_lattice_that_surprises_less_than_asked(draw_crystal, monkeypatch):
+    trial = trial_on(draw_crystal("WSe2").image.data)
+    (found,) = try_materials(trial, crystals("WSe2"), told=False, least_surprise=1.0)
+    monkeypatch.setattr(candidates, "settle", lambda *_: pytest.fail("nothing is to be measured"))
+    (poor,) = try_materials(trial, crystals("WSe2"), told=False, least_surprise=found.surprise + 1)
+    assert found.accepted
+    assert not poor.accepted
+
+
 def test_strong_drift_needs_a_named_material(draw_crystal):
     sheared = draw_crystal("WSe2", strain=[[1.0, 0.0], [0.11, 1.0]])
     trial = trial_on(sheared.image.data)

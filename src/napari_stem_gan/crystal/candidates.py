@@ -107,7 +107,12 @@ class Trial:
 
 
 def try_materials(
-    trial: Trial, materials: Sequence[Material], *, told: bool, stop: threading.Event | None = None
+    trial: Trial,
+    materials: Sequence[Material],
+    *,
+    told: bool,
+    least_surprise: float = LEAST_SURPRISE,
+    stop: threading.Event | None = None,
 ) -> list[LatticeMatch]:
     """Search the lattices of several crystals at once and lay the crystals on them, the most surprising first.
 
@@ -119,6 +124,8 @@ def try_materials(
         The crystals.
     told
         True: the user named the crystal, so that it may be strongly distorted by drift.
+    least_surprise
+        Of a lattice that is worth laying crystals on.
     stop
         Looked at between lattices.
 
@@ -132,6 +139,7 @@ def try_materials(
         return []
     every = search_all(trial.found, [Wanted(m, trial.sizes(m)) for m in materials])
     good = [(f, m) for m, fits in zip(materials, every, strict=True) for f in _good(fits, trial.config)]
+    good = [(f, m) for f, m in good if f.surprise >= least_surprise]
     results: dict[str, LatticeMatch] = {}
     for fit, material in sorted(good, key=lambda pair: -pair[0].surprise):
         most = max((r.surprise for r in results.values() if r.accepted), default=0.0)

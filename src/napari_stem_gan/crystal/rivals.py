@@ -81,8 +81,9 @@ def _by_reflections(best: LatticeMatch, trial: Trial) -> LatticeMatch | None:
     if best.goodness > POOR:
         return None
     own = {m.key for m in both_hands(get_material(best.material))}
-    others = try_materials(trial, [m for m in MATERIALS.values() if m.key not in own], told=False)
-    more = [r for r in others if r.accepted and best.surprise < PART * r.surprise]
+    others = [m for m in MATERIALS.values() if m.key not in own]
+    found = try_materials(trial, others, told=False, least_surprise=best.surprise / PART)
+    more = [r for r in found if r.accepted]
     return best_of(more) if more else None
 
 
