@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_stem_gan.detect.committee import MEMBERS
 from napari_stem_gan.detect.fusion import (
     ANION_CLASSES,
     FEATURES,
@@ -9,7 +10,6 @@ from napari_stem_gan.detect.fusion import (
     HALF_ODDS,
     LARGEST_ODDS,
     LIMIT,
-    MEMBERS,
     Fusion,
     fit_fusion,
 )

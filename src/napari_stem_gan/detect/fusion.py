@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_stem_gan.crystal.adatoms import ADATOM_KIND
 from napari_stem_gan.crystal.defects import FINDER_CLASSES
+from napari_stem_gan.detect.committee import NAMES, Descent, descended, ignorant, said
 
 ANION_CLASSES = ("none", "V_X", "V_2X", "S_X", ADATOM_KIND)
 METAL_CLASSES = ("none", "V_M", "S_M", ADATOM_KIND)
@@ -37,21 +38,9 @@ EVIDENCE = {
     "metal": {"V_M": EMPTY_ODDS, "S_M": FOREIGN_ODDS, ADATOM_KIND: ADATOM_ODDS},
 }
 LIMIT = 6.0  # of a log likelihood ratio
-MEMBERS, HIDDEN = 4, 16
 SITES = ("anion", "metal")
 DOUBT, ROUNDS, LARGEST_ODDS = 400.0, 50, 2.0
 RAREST, SELDOM = 3e-4, 2e-3  # a class with a smaller share was hardly seen; and is too seldom to be counted on an image
-LAYERS = (0, 2, 4)
-
-
-@dataclass(frozen=True)
-class Descent:
-    """How a fit goes: rate of Adam, pull to where it began, candidates in a batch; do members learn together?"""
-
-    rate: float
-    pull: float
-    batch: int
-    together: bool
 
 
 COLD = Descent(1e-2, 1e-5, 16384, together=False)
@@ -98,8 +87,8 @@ class Fusion:
         x = torch.as_tensor(features, dtype=torch.float32)
         known = _bayes(x, role, self.weights[f"{role}.share"], self.weights[f"{role}.limit"])
         x = (x - self.weights[f"{role}.mean"]) / self.weights[f"{role}.std"]
-        said = _said(x, {name: self.weights[f"{role}.{name}"] for name in _names()}).mean(0)
-        found = np.asarray(torch.softmax(said + known, -1).double().numpy())
+        learnt = said(x, {name: self.weights[f"{role}.{name}"] for name in NAMES}).mean(0)
+        found = np.asarray(torch.softmax(learnt + known, -1).double().numpy())
         return found if odds is None else _normalised(found * odds)
 
     def odds(self, features: NDArray[np.float64], role: str) -> NDArray[np.float64]:
@@ -128,7 +117,7 @@ class Fusion:
 
 def _check(role: str, weights: Mapping[str, Tensor]) -> None:
     """Raise KeyError unless a role's tensors are those of this version."""
-    missing = [name for name in (*_names(), "mean", "std", "share", "limit") if f"{role}.{name}" not in weights]
+    missing = [name for name in (*NAMES, "mean", "std", "share", "limit") if f"{role}.{name}" not in weights]
     if missing:
         raise KeyError(f"a fusion must have a tensor '{role}.{missing[0]}', got one of another version; fit it again")
     if weights[f"{role}.mean"].shape != (FEATURES,):
@@ -146,20 +135,6 @@ def _bayes(features: Tensor, role: str, share: Tensor, limit: Tensor) -> Tensor:
 
 def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(values / values.sum(1, keepdims=True))
-
-
-def _names() -> list[str]:
-    """Names of a committee's tensors."""
-    return [f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias")]
-
-
-def _said(x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-    """What each member makes of scaled features ``(N, FEATURES)``, ``(members, N, classes)``."""
-    y = x.expand(len(weights["0.weight"]), *x.shape)
-    for layer in LAYERS:
-        y = torch.baddbmm(weights[f"{layer}.bias"], y, weights[f"{layer}.weight"])
-        y = torch.tanh(y) if layer != LAYERS[-1] else y
-    return y
 
 
 def fit_fusion(
@@ -209,49 +184,6 @@ def _fit_role(
     }
     known = _bayes(x, role, fixed[f"{role}.share"], fixed[f"{role}.limit"])
     x = (x - fixed[f"{role}.mean"]) / fixed[f"{role}.std"]
-    first = {n: weights[f"{role}.{n}"] for n in _names()} if warm else _ignorant(outputs, generator)
-    fitted = _descend(first, (x, known, y), iterations, generator, WARM if warm else COLD)
+    first = {n: weights[f"{role}.{n}"] for n in NAMES} if warm else ignorant(FEATURES, outputs, generator)
+    fitted = descended(first, (x, known, y), iterations, generator, WARM if warm else COLD)
     return {**fixed, **{f"{role}.{name}": tensor for name, tensor in fitted.items()}}
-
-
-def _ignorant(outputs: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """A committee whose members differ and hardly say anything yet."""
-    sizes, spreads = (FEATURES, HIDDEN, HIDDEN, outputs), (0.3, 0.3, 0.01)
-    weights = {}
-    for layer, spread, size, after in zip(LAYERS, spreads, sizes[:-1], sizes[1:], strict=True):
-        weights[f"{layer}.weight"] = spread * torch.randn(MEMBERS, size, after, generator=generator)
-        weights[f"{layer}.bias"] = torch.zeros(MEMBERS, 1, after)
-    return weights
-
-
-def _descend(
-    first: Mapping[str, Tensor],
-    data: tuple[Tensor, Tensor, Tensor],
-    iterations: int,
-    generator: torch.Generator,
-    how: Descent,
-) -> dict[str, Tensor]:
-    """A committee after Adam with a rate that falls to zero, on inputs, known logits and classes."""
-    weights = {name: tensor.clone().requires_grad_(True) for name, tensor in first.items()}
-    optimizer = torch.optim.Adam(list(weights.values()), lr=how.rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(iterations, 1))
-    count = len(data[-1])
-    for _ in range(iterations):
-        batch = torch.randint(count, (how.batch,), generator=generator) if count > how.batch else torch.arange(count)
-        loss = _loss(weights, tuple(values[batch] for values in data), together=how.together)
-        loss = loss + how.pull * sum(((weights[n] - first[n]) ** 2).mean() for n in first)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-    return {name: tensor.detach() for name, tensor in weights.items()}
-
-
-def _loss(weights: Mapping[str, Tensor], batch: tuple[Tensor, ...], *, together: bool) -> Tensor:
-    """Cross-entropy of what the members say together, or sum over what each says by itself."""
-    x, known, y = batch
-    said = _said(x, weights)
-    if together:
-        return nn.functional.cross_entropy(said.mean(0) + known, y)
-    logits = (said + known).flatten(0, 1)  # (members · N, classes)
-    return len(said) * nn.functional.cross_entropy(logits, y.repeat(len(said)))
