@@ -69,6 +69,25 @@ def test_the_reason_shows_a_difference_on_clear_images_too(kept):
     assert report["finder"].endswith("(cross-entropy 0.0186 per vacancy, 0.0199 as shipped)")
 
 
+def test_decisions_count_in_the_choice_but_not_in_the_score(monkeypatch):
+    data = [pair(2, 0), pair(1, 0), pair(3, 0), pair(5, 0)]  # the last are the user's decisions
+
+    def outcome(fusion, one):
+        decided = one is data[-1]
+        better = 5.0 if decided and fusion != "old" else 0.0  # calibration helps there alone
+        if decided:
+            return calibrate.Outcome(1, 9, 9, 9.0 - better)
+        return calibrate.Outcome(9, 1, 1, 2.0 - 0.1 * (fusion != "old"))
+
+    monkeypatch.setattr(calibrate, "outcome", outcome)
+    monkeypatch.setattr(calibrate, "calibrated", lambda start, fit: f"{start} fitted")
+    report = {}
+    best = best_finder({SHIPPED: FakeFinder("old")}, {SHIPPED: data}, report, pairs=3)
+    assert best.fusion == "old fitted"
+    assert report["kept_f1"] == 0.9
+    assert report["held_out_loss"] == {SHIPPED: 1.0, f"{SHIPPED}, calibrated today": pytest.approx(5.7 / 6)}
+
+
 def test_a_calibrated_finder_is_judged_on_pairs_that_it_was_not_fitted_to(monkeypatch):
     pairs, seen = [pair(n, 0) for n in range(1, 8)], []
     monkeypatch.setattr(calibrate, "calibrated", lambda start, fit: [place(pairs, one) for one in fit])

@@ -23,7 +23,11 @@ less than 2/3 just where e > h. That holds whenever recall or precision is below
 
 
 def best_finder(
-    candidates: Mapping[str, Finder], data: Mapping[str, Sequence[SiteData]], report: dict[str, Any]
+    candidates: Mapping[str, Finder],
+    data: Mapping[str, Sequence[SiteData]],
+    report: dict[str, Any],
+    *,
+    pairs: int | None = None,
 ) -> Finder:
     """The candidate with the truest confidences on pairs it was not fitted to, calibrated today or not.
 
@@ -40,11 +44,15 @@ def best_finder(
     report
         Gets a sentence (``finder``), F1 and cross-entropy per vacancy of all (``held_out_f1``, ``held_out_loss``), and
         the F1 of the one that is kept (``kept_f1``).
+    pairs
+        How many of the data are simulated pairs, the first ones; the rest are the user's decisions, which count in the
+        choice alone: users decide on what is unsure, so that F1 there is low for any finder. None: all.
     """
     from napari_stem_gan.detect.calibrate import calibrated
 
-    shipped, count = candidates[SHIPPED], sum(map(vacancies, data[SHIPPED]))
-    if len(data[SHIPPED]) < FEWEST_PAIRS:
+    shipped, pairs = candidates[SHIPPED], len(data[SHIPPED]) if pairs is None else pairs
+    count = sum(map(vacancies, data[SHIPPED][:pairs]))
+    if pairs < FEWEST_PAIRS:
         report["finder"] = "the shipped finder is kept: there was no time to compare"
         return shipped
     if not count:
@@ -54,8 +62,8 @@ def best_finder(
         name + suffix: judge(finder.fusion, data[name])
         for name, finder in candidates.items() for suffix, judge in (("", _plain), (TODAY, _calibrated))
     }  # fmt: skip
-    f1 = {name: sum(seen[1:], seen[0]).f1 for name, seen in outcomes.items()}
-    loss = {name: sum(one.loss for one in seen) / count for name, seen in outcomes.items()}
+    totals = {name: sum(seen[1:pairs], seen[0]) for name, seen in outcomes.items()}
+    f1, loss = {n: one.f1 for n, one in totals.items()}, {n: one.loss / count for n, one in totals.items()}
     best = _best(outcomes)
     report["held_out_f1"] = {name: round(value, 4) for name, value in f1.items()}
     report["held_out_loss"] = {name: round(value, 4) for name, value in loss.items()}

@@ -59,9 +59,10 @@ def tune(
     if tuned is not None:
         candidates["tuned"] = tuned
     data = yield from _held_out(candidates, pairs, clock, stop)
-    if len(data[SHIPPED]) >= FEWEST_PAIRS:  # decisions alone know nothing of what nobody looked at
+    count = len(data[SHIPPED])
+    if count >= FEWEST_PAIRS:  # decisions alone know nothing of what nobody looked at
         data = {name: [*seen, *decided_candidates(candidates[name], decided)] for name, seen in data.items()}
-    return best_finder(candidates, data, report)
+    return best_finder(candidates, data, report, pairs=count)
 
 
 def _trained(
